@@ -1,0 +1,191 @@
+"""One whole turn of the loop: recorded answers → verdicts → confidence → outcomes → router → report.
+
+Every stage is a run of its own, so a turn that was killed goes on by the same call, and a finished one
+returns at once. A recipe is a function that returns a `Turn`; vary it with `dataclasses.replace`.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import polars as pl
+
+from homespun import data
+from homespun.confidence import calibrate as confidence
+from homespun.evals import grade as grading
+from homespun.router import fit as routing
+from homespun.router import outcomes_from
+from homespun.runs.run import open_run, root_folder
+
+Progress = Callable[[int, int], None]
+Watch = Callable[[str], Any]
+"""Called with the name of a stage; gives a context manager whose value is a Progress callback."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What `homespun calibrate` does: samples, with verdicts or with problems to grade them by."""
+
+    samples: Path
+    """Table of samples: dataset, id, model, completion or answer."""
+    problems: Path | None = None
+    """Gold answers; the samples are graded by them first."""
+    verdicts: Path | None = None
+    """Rows of an earlier grading of the same samples."""
+    measures: tuple[str, ...] = ("all",)
+    """agreement, entropy, fsd; or all."""
+    by: tuple[str, ...] = ()
+    """Columns to report by."""
+    mode: Literal["strict", "paper"] = "strict"
+    """How failed extractions count (calibration from sample consistency, §2)."""
+    bins: int = 10
+    """Equal-width bins of the calibration error; the paper's repository uses 10."""
+    grader: str | None = None
+    """Grader for data sets without one."""
+
+    def plan(self) -> dict[str, Any]:
+        """The resolved configuration, as JSON."""
+        return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+
+    def run(self, *, root: Path | None = None, progress: Progress | None = None) -> confidence.CalibrateResult:
+        """Grades where needed, then measures.
+
+        Raises:
+            DataError: a table is wrong.
+        """
+        verdicts = self.verdicts
+        if self.problems is not None:
+            graded = grading.grade(
+                self.problems, self.samples, mode=self.mode, grader=self.grader, root=root, progress=progress
+            )
+            verdicts = graded.path
+        return confidence.calibrate(
+            self.samples,
+            verdicts=verdicts,
+            measures=self.measures,
+            by=self.by,
+            mode=self.mode,
+            bins=self.bins,
+            root=root,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One turn on recorded answers."""
+
+    name: str
+    """A word for the run's folder."""
+    problems: Path
+    """Problems with gold answers."""
+    greedy: Path
+    """One completion per problem, model and strategy: what is routed."""
+    variations: Path
+    """Several completions per problem of one model: what confidence is measured on."""
+    datasets: tuple[str, ...] = ("gsm8k", "svamp", "strategyqa", "date", "sports")
+    """Data sets that are routed together; SayCan's plans are graded but have too few usable cells to route."""
+    seed: int = 0
+    """Random seed of every stage."""
+
+    def plan(self) -> dict[str, Any]:
+        """The resolved configuration and a forecast, as JSON; recorded answers cost nothing again."""
+        config = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+        rows = sum(pl.scan_parquet(path).select(pl.len()).collect().item() for path in (self.greedy, self.variations))
+        return {"config": config, "forecast": {"completions": rows, "dollars": 0.0}}
+
+
+def recorded() -> Turn:
+    """The turn that `homespun demo` makes, on the answers that ship with the package."""
+    folder = data.path("recorded")
+    return Turn(
+        name="recorded",
+        problems=folder / "problems.parquet",
+        greedy=folder / "greedy.parquet",
+        variations=folder / "variations.parquet",
+    )
+
+
+class Turned(NamedTuple):
+    """What a turn leaves behind."""
+
+    grades: list[dict[str, Any]]
+    calibration: list[dict[str, Any]]
+    reliability: pl.DataFrame
+    routes: list[dict[str, Any]]
+    n: int
+    examples: list[str]
+    folders: dict[str, Path]
+
+
+def turn(config: Turn, *, watch: Watch, root: Path | None = None) -> Turned:
+    """Makes the whole turn and returns its tables.
+
+    Args:
+        config: Which answers, which seed.
+        watch: Shows the progress of each stage.
+        root: Folder of runs.
+
+    Raises:
+        HomespunError: a stage could not work; finished stages stay and are not repeated.
+    """
+    with watch("grading recorded answers") as progress:
+        greedy = grading.grade(config.problems, config.greedy, root=root, progress=progress)
+    with watch("grading repeated samples") as progress:
+        repeated = grading.grade(config.problems, config.variations, root=root, progress=progress)
+    with watch("measuring confidence"):
+        calibrated = confidence.calibrate(config.variations, verdicts=repeated.path, by=("dataset",), root=root)
+        across = confidence.calibrate(config.greedy, verdicts=greedy.path, by=("model",), root=root)
+    outcomes = _outcomes(config, greedy.path, root)
+    router = root_folder(root) / "routers" / outcomes.parent.name
+    with watch("fitting the router") as progress:
+        routing.fit(outcomes, router, seed=config.seed, root=root, progress=progress)
+    with watch("replaying held-out questions") as progress:
+        evaluated = routing.evaluate(router, outcomes, root=root, progress=progress)
+    return Turned(
+        grades=greedy.rows,
+        calibration=[*calibrated.rows, *across.rows],
+        reliability=across.reliability,
+        routes=evaluated.rows,
+        n=evaluated.n,
+        examples=[],
+        folders={"grade": greedy.run, "calibrate": across.run, "router": router, "route": evaluated.run},
+    )
+
+
+def make(
+    config: Turn, *, watch: Watch, write: Callable[[Turned, Path], Path], root: Path | None = None
+) -> tuple[Turned, Path]:
+    """Makes the turn and its report; returns the tables and the folder that holds ``report.html``.
+
+    Args:
+        config: Which answers, which seed.
+        watch: Shows the progress of each stage.
+        write: Writes the report into a folder (see `homespun.recipes.page`).
+        root: Folder of runs.
+    """
+    turned = turn(config, watch=watch, root=root)
+    inputs = {stage: folder / "run.json" for stage, folder in turned.folders.items()}
+    tables = {"grades": turned.grades, "calibration": turned.calibration, "routes": turned.routes}
+    with open_run("demo", config.name, config={"stages": sorted(inputs)}, inputs=inputs, root=root) as run:
+        if not run.done:
+            for name, rows in tables.items():
+                run.write(name, pl.DataFrame(rows, infer_schema_length=None))
+            write(turned, run.path)
+            run.finish(metrics={"questions": turned.n})
+        return turned, run.path
+
+
+def _outcomes(config: Turn, verdicts: Path, root: Path | None) -> Path:
+    inputs = {"verdicts": verdicts, "problems": config.problems, "completions": config.greedy}
+    with open_run("outcomes", config.name, config={"datasets": config.datasets}, inputs=inputs, root=root) as run:
+        if not run.done:
+            chosen = pl.col("dataset").is_in(config.datasets)
+            frame = outcomes_from(
+                pl.read_parquet(verdicts).filter(chosen),
+                pl.read_parquet(config.problems).filter(chosen),
+                pl.read_parquet(config.greedy).filter(chosen),
+            )
+            run.write("outcomes", frame)
+            run.finish(metrics={"rows": frame.height})
+        return run.path / "outcomes.parquet"
