@@ -1,0 +1,237 @@
+"""The learned half of the router: what would each arm score on this prompt, and how sure is that?
+
+EMAFusion §4.2 [X]. Text features (`features`), then one or several regressors (`regressors`, `boosting`,
+`factorisation`) behind one interface, blended by weights that are learned from out-of-fold predictions, then one
+calibrator per arm: isotonic from 200 labels on, else Platt. Where we differ: the uncertainty is the closed-form
+posterior of the ridge, always fitted, instead of ten bootstrap heads; isotonic steps are joined at their centres, so
+that calibration leaves no ties for the decision to break.
+
+Legend: n prompts, d features, k arms, m regressors.
+"""
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import nnls
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+from homespun.errors import ConfigError, DataError
+from homespun.router.features import FeatureConfig, Features
+from homespun.router.outcomes import normalise
+from homespun.router.regressors import Neighbours, Regressor, Ridge
+
+Floats = NDArray[np.float64]
+Kind = Literal["ridge", "neighbours"]
+KINDS: dict[Kind, type[Regressor]] = {"ridge": Ridge, "neighbours": Neighbours}
+MIN_ISOTONIC = 200
+"""Labels of an arm from which its calibrator is isotonic; below, Platt's two numbers."""
+MIN_PLATT = 20
+"""Labels below which an arm is left uncalibrated."""
+
+
+class Prediction(NamedTuple):
+    """For n prompts and k arms."""
+
+    mean: Floats
+    """(n, k) expected score, calibrated, 0–1."""
+    sd: Floats
+    """(n, k) standard deviation of that expectation, not of the score."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedConfig:
+    """How to predict scores."""
+
+    kinds: tuple[Kind, ...] = ("ridge",)
+    """The regressors to blend."""
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    """What they see of a prompt."""
+    num_folds: int = 5
+    """Folds of the out-of-fold predictions; equal prompts fall into one fold."""
+    calibrate: bool = True
+    """Whether each arm is calibrated."""
+    seed: int = 0
+    """Of the folds."""
+
+
+class Predictor:
+    """Expected scores of all arms on any prompt; see `LearnedConfig` for what can be varied."""
+
+    def __init__(self, config: LearnedConfig | None = None) -> None:
+        self.config = config or LearnedConfig()
+        if not self.config.kinds or any(kind not in KINDS for kind in self.config.kinds):
+            raise ConfigError(f"unknown regressors {self.config.kinds}", "kinds", ", ".join(KINDS))
+        self.features = Features(self.config.features)
+        self.regressors: list[Regressor] = []
+        self.ridge = Ridge()
+        self.blend_M: Floats = np.ones(0)
+        """Weight of each regressor, not negative, summing to one."""
+        self.knots: list[Floats] = []
+        """Per arm a calibration curve (2, q): raw score, calibrated score."""
+
+    def fit(self, prompts: Sequence[str], scores: ArrayLike, weights: ArrayLike | None = None) -> Self:
+        """Learns from recorded scores.
+
+        Args:
+            prompts: n texts.
+            scores: (n, k) in 0–1, NaN where an arm was never asked; each arm has at least one score.
+            weights: (n,) how much each prompt counts, for instance the reliability of its judge; ones if not given.
+
+        Raises:
+            DataError: nothing to learn from, shapes that do not fit, or scores outside 0–1.
+        """
+        target, weight = _checked(prompts, scores, weights)
+        seen = self.features.fit(prompts).transform(prompts)
+        folds = self._folds(prompts)
+        self.ridge = Ridge().fit(seen, target, weight)
+        self.regressors = [self._fitted(kind, seen, target, weight) for kind in self.config.kinds]
+        unseen_MNK = self._out_of_fold(seen, target, weight, folds)
+        self.blend_M = _blend(unseen_MNK, target, weight)
+        blended = np.tensordot(self.blend_M, unseen_MNK, axes=1)
+        self.knots = [
+            _calibrator(blended[:, j], target[:, j], weight, self.config.calibrate) for j in range(target.shape[1])
+        ]
+        return self
+
+    def predict(self, prompts: Sequence[str]) -> Prediction:
+        """Expected score and its standard deviation, each (n, k), for any prompts."""
+        seen = self.features.transform(prompts) if len(prompts) else np.zeros((0, self.features.width))
+        raw = np.tensordot(self.blend_M, np.array([one.predict(seen) for one in self.regressors]), axes=1)
+        mean = np.column_stack([np.interp(raw[:, j], *knots) for j, knots in enumerate(self.knots)])
+        return Prediction(np.clip(mean, 0.0, 1.0), self.ridge.deviation(seen))
+
+    def save(self, folder: Path | str) -> None:
+        """Writes the predictor into a folder as JSON and arrays: loading it runs no code of the folder's."""
+        folder = Path(folder)
+        self.features.save(folder)
+        arrays: dict[str, Any] = {"blend": self.blend_M}
+        arrays |= {f"knots.{j}": knots for j, knots in enumerate(self.knots)}
+        arrays |= {f"ridge.{name}": array for name, array in self.ridge.arrays().items()}
+        for i, regressor in enumerate(self.regressors):
+            arrays |= {f"{i}.{name}": array for name, array in regressor.arrays().items()}
+        np.savez(folder / "predictor.npz", **arrays)
+        (folder / "predictor.json").write_text(json.dumps({"version": 1, "config": asdict(self.config)}))
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """Reads what `save` wrote.
+
+        Raises:
+            DataError: a file is missing, damaged, or made by another version.
+        """
+        folder = Path(folder)
+        try:
+            content = json.loads((folder / "predictor.json").read_text())
+            with np.load(folder / "predictor.npz", allow_pickle=False) as arrays:
+                return cls._restored(content, {name: arrays[name] for name in arrays.files}, Features.load(folder))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"not a saved predictor: {error}", str(folder), "fit the router again") from None
+
+    @classmethod
+    def _restored(cls, content: dict[str, Any], arrays: dict[str, Any], features: Features) -> Self:
+        if content["version"] != 1:
+            raise ValueError(f"version {content['version']}")
+        fields: dict[str, Any] = content["config"]
+        kinds: tuple[Kind, ...] = tuple(fields["kinds"])
+        made = cls(LearnedConfig(**(fields | {"features": features.config, "kinds": kinds})))
+        made.features = features
+        made.ridge = Ridge.restored(_under("ridge.", arrays))
+        made.regressors = [KINDS[kind].restored(_under(f"{i}.", arrays)) for i, kind in enumerate(kinds)]
+        made.blend_M = arrays["blend"]
+        made.knots = [arrays[f"knots.{j}"] for j in range(len(made.ridge.intercept_K))]
+        probe = made.predict(["probe"]).mean
+        if probe.shape != (1, len(made.knots)) or not np.isfinite(probe).all():
+            raise ValueError("its parts do not fit together")
+        return made
+
+    def _fitted(self, kind: Kind, seen: Floats, target: Floats, weight: Floats) -> Regressor:
+        return self.ridge if kind == "ridge" else KINDS[kind]().fit(seen, target, weight)
+
+    def _folds(self, prompts: Sequence[str]) -> NDArray[np.int64]:
+        keys: dict[str, int] = {}
+        group = np.array([keys.setdefault(normalise(prompt), len(keys)) for prompt in prompts])
+        order = np.random.default_rng(self.config.seed).permutation(len(keys))
+        return (order % self.config.num_folds)[group]
+
+    def _out_of_fold(self, seen: Floats, target: Floats, weight: Floats, folds: NDArray[np.int64]) -> Floats:
+        """(m, n, k) predictions by regressors that did not see the prompt; NaN where a fold had nothing to learn."""
+        out = np.full((len(self.config.kinds), *target.shape), np.nan)
+        for fold in np.unique(folds):
+            rest, held = folds != fold, folds == fold
+            learnable = (~np.isnan(target[rest])).any(axis=0)
+            if not learnable.any():
+                continue
+            for i, kind in enumerate(self.config.kinds):
+                regressor = KINDS[kind]().fit(seen[rest], target[rest][:, learnable], weight[rest])
+                out[i][np.ix_(held, learnable)] = regressor.predict(seen[held])
+        return out
+
+
+def _checked(prompts: Sequence[str], scores: ArrayLike, weights: ArrayLike | None) -> tuple[Floats, Floats]:
+    target = np.asarray(scores, dtype=np.float64)
+    weight = np.ones(len(prompts)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if target.ndim != 2 or len(target) != len(prompts) or weight.shape != (len(prompts),):
+        shapes = f"{len(prompts)} prompts, scores {target.shape}, weights {weight.shape}"
+        raise DataError(shapes, "learned predictor", "scores (n, k) and weights (n,)")
+    if len(target) == 0 or np.isnan(target).all(axis=0).any():
+        raise DataError("an arm has no score at all", "learned predictor", "leave the arm out")
+    if np.nanmin(target) < 0 or np.nanmax(target) > 1:
+        raise DataError("scores outside 0–1", "learned predictor", "fractions")
+    if not np.isfinite(weight).all() or (weight <= 0).any():
+        raise DataError("weights that are not above zero", "learned predictor", "positive weights")
+    return target, weight
+
+
+def _blend(unseen_MNK: Floats, target: Floats, weight: Floats) -> Floats:
+    """Non-negative least squares of the scores on the regressors' out-of-fold predictions, scaled to sum to one."""
+    num = len(unseen_MNK)
+    known = ~np.isnan(target) & ~np.isnan(unseen_MNK).any(axis=0)
+    if num == 1 or not known.any():
+        return np.full(num, 1.0 / num)
+    root = np.sqrt(np.broadcast_to(weight[:, None], target.shape)[known])
+    found = nnls((unseen_MNK[:, known] * root).T, target[known] * root)[0]
+    return found / found.sum() if found.sum() > 0 else np.full(num, 1.0 / num)
+
+
+def _calibrator(raw: Floats, score: Floats, weight: Floats, wanted: bool) -> Floats:
+    """A rising curve (2, q) from raw to calibrated scores, for ``np.interp``."""
+    known = ~np.isnan(raw) & ~np.isnan(score)
+    if not wanted or known.sum() < MIN_PLATT or np.ptp(raw[known]) < 1e-9:
+        return np.array([[0.0, 1.0], [0.0, 1.0]])
+    if known.sum() < MIN_ISOTONIC:
+        return _platt(raw[known], score[known], weight[known])
+    return _isotonic(raw[known], score[known], weight[known])
+
+
+def _isotonic(raw: Floats, score: Floats, weight: Floats) -> Floats:
+    """Isotonic regression with its steps joined at their centres of mass."""
+    level = IsotonicRegression(y_min=0, y_max=1).fit(raw, score, weight).predict(raw)
+    values, block = np.unique(level, return_inverse=True)
+    mass = np.bincount(block, weight)
+    return np.array([np.bincount(block, weight * raw) / mass, values])
+
+
+def _platt(raw: Floats, score: Floats, weight: Floats) -> Floats:
+    """Platt scaling: a logistic curve in the raw score; a fractional score counts as both outcomes in its share."""
+    column = np.concatenate([raw, raw])[:, None]
+    share = np.concatenate([weight * score, weight * (1 - score)])
+    if min(share[: len(raw)].sum(), share[len(raw) :].sum()) < 1e-9:
+        return np.array([[0.0, 1.0], [score[0], score[0]]])
+    outcome = np.repeat([1, 0], len(raw))
+    model = LogisticRegression(C=100.0).fit(column[share > 0], outcome[share > 0], share[share > 0])
+    slope = max(float(model.coef_[0, 0]), 0.0)
+    grid = np.linspace(raw.min() - 0.5, raw.max() + 0.5, 201)
+    return np.array([grid, 1.0 / (1.0 + np.exp(-(slope * grid + float(model.intercept_[0]))))])
+
+
+def _under(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
