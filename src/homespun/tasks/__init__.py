@@ -1,15 +1,12 @@
 """Problems with gold answers, and graders. To add a data set: a file here with a `TASK`, and its place in `TASKS`.
 
-task("gsm8k").load("recorded")        problems of a data set that ships
-problems("gsm8k", "test")             the same, with the split's name checked
-problems_from_table("mine.csv")       a user's own
-grader_for("gsm8k").check("18", gold) one answer graded
+``task("gsm8k").load("recorded")`` gives problems of a data set that ships, ``problems_from_table("mine.csv")`` a
+user's own; ``grader_for("gsm8k").check("18", gold)`` grades one answer.
 """
 
 from difflib import get_close_matches
 
 from homespun.errors import ConfigError
-from homespun.records import Problem
 from homespun.tasks import bbh, date, gsm8k, saycan, sports, strategyqa, svamp
 from homespun.tasks.base import Grader, Mode, Reading, Task
 from homespun.tasks.graders import TextGrader, grader, grader_for
@@ -24,7 +21,6 @@ __all__ = [
     "grader",
     "grader_for",
     "names",
-    "problems",
     "problems_from_table",
     "task",
 ]
@@ -50,15 +46,3 @@ def task(name: str) -> Task:
         close = get_close_matches(name.lower(), TASKS, n=3, cutoff=0.5) or names()
         raise ConfigError(f"no data set called {name!r} ships", "task", ", ".join(close))
     return TASKS[name]
-
-
-def problems(name: str, split: str) -> list[Problem]:
-    """Problems of one split of a data set that ships.
-
-    Raises:
-        ConfigError: no such data set, or it has no such split.
-    """
-    found = task(name)
-    if split not in found.splits:
-        raise ConfigError(f"data set {name!r} has no split {split!r}", "split", " or ".join(found.splits))
-    return found.load(split)

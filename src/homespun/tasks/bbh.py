@@ -13,7 +13,9 @@ from homespun.tasks.base import Grader, Mode, Task
 from homespun.tasks.graders.boolean import BooleanGrader
 from homespun.tasks.graders.choice import ChoiceGrader
 from homespun.tasks.graders.numeric import NumericGrader
+from homespun.tasks.table import require_split
 
+SPLITS = ("test",)
 LICENCE = "MIT"
 SOURCE = "https://github.com/suzgunmirac/BIG-Bench-Hard (evaluation only, never training)"
 GRADERS: dict[str, Callable[[Mode], Grader]] = {
@@ -28,8 +30,8 @@ GRADERS: dict[str, Callable[[Mode], Grader]] = {
 
 
 def load(name: str, split: str) -> list[Problem]:
-    """Problems of one of the seven sets; `extra` holds the canary and says what they may be used for."""
-    assert split == "test"
+    """Problems of one of the seven sets; any split but ``test`` is a ConfigError; `extra` holds the canary."""
+    require_split(name, split, SPLITS)
     whole = json.loads(path(f"bbh/{name}.json").read_text(encoding="utf-8"))
     return [
         Problem(
@@ -47,6 +49,6 @@ def load(name: str, split: str) -> list[Problem]:
 
 
 TASKS = tuple(
-    Task(name=name, grader=grader, load=partial(load, name), splits=("test",), licence=LICENCE, source=SOURCE)
+    Task(name=name, grader=grader, load=partial(load, name), splits=SPLITS, licence=LICENCE, source=SOURCE)
     for name, grader in GRADERS.items()
 )

@@ -10,14 +10,16 @@ from homespun.data import path
 from homespun.records import Problem
 from homespun.tasks.base import Task
 from homespun.tasks.graders.numeric import NumericGrader
-from homespun.tasks.table import recorded_problems
+from homespun.tasks.table import recorded_problems, require_split
 
+SPLITS = ("recorded", "test", "train")
 LICENCE = "MIT"
 SOURCE = "https://github.com/openai/grade-school-math"
 
 
 def load(split: str) -> list[Problem]:
-    """Problems of a split: ``train``, ``test`` or ``recorded``; `extra` holds the worked solution as ``solution``."""
+    """Problems of a split: ``train``, ``test`` or ``recorded``, else a ConfigError; `extra` holds the solution."""
+    require_split("gsm8k", split, SPLITS)
     if split == "recorded":
         return recorded_problems("gsm8k", licence=LICENCE, source=SOURCE)
     lines = path(f"gsm8k/{split}.jsonl").read_text(encoding="utf-8").splitlines()
@@ -42,7 +44,7 @@ TASK = Task(
     name="gsm8k",
     grader=NumericGrader,
     load=load,
-    splits=("recorded", "test", "train"),
+    splits=SPLITS,
     licence=LICENCE,
     source=SOURCE,
 )

@@ -6,8 +6,9 @@ Only the recorded split ships, under the ids of the recording. Evaluation only: 
 from homespun.records import Problem
 from homespun.tasks.base import Mode, Task
 from homespun.tasks.graders.boolean import BooleanGrader
-from homespun.tasks.table import recorded_problems
+from homespun.tasks.table import recorded_problems, require_split
 
+SPLITS = ("recorded",)
 LICENCE = "Apache-2.0"
 SOURCE = "https://github.com/google/BIG-bench"
 
@@ -18,9 +19,9 @@ def grader(mode: Mode) -> BooleanGrader:
 
 
 def load(split: str) -> list[Problem]:
-    """Problems of the only split, ``recorded``."""
-    assert split == "recorded"
+    """Problems of the only split, ``recorded``; any other name is a ConfigError."""
+    require_split("sports", split, SPLITS)
     return recorded_problems("sports", licence=LICENCE, source=SOURCE)
 
 
-TASK = Task(name="sports", grader=grader, load=load, splits=("recorded",), licence=LICENCE, source=SOURCE)
+TASK = Task(name="sports", grader=grader, load=load, splits=SPLITS, licence=LICENCE, source=SOURCE)

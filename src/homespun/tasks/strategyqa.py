@@ -11,14 +11,16 @@ from homespun.data import path
 from homespun.records import Problem
 from homespun.tasks.base import Task
 from homespun.tasks.graders.boolean import BooleanGrader
-from homespun.tasks.table import recorded_problems
+from homespun.tasks.table import recorded_problems, require_split
 
+SPLITS = ("recorded", "train", "dev")
 LICENCE = "MIT"
 SOURCE = "https://github.com/eladsegal/strategyqa"
 
 
 def load(split: str) -> list[Problem]:
-    """Problems of a split: ``train``, ``dev`` or ``recorded``; `steps` holds the decomposition."""
+    """Problems of a split: ``train``, ``dev`` or ``recorded``, else a ConfigError; `steps` is the decomposition."""
+    require_split("strategyqa", split, SPLITS)
     if split == "recorded":
         return recorded_problems("strategyqa", licence=LICENCE, source=SOURCE)
     items: list[dict[str, Any]] = json.loads(path(f"strategyqa/{split}.json").read_text(encoding="utf-8"))
@@ -43,7 +45,7 @@ TASK = Task(
     name="strategyqa",
     grader=BooleanGrader,
     load=load,
-    splits=("recorded", "train", "dev"),
+    splits=SPLITS,
     licence=LICENCE,
     source=SOURCE,
 )

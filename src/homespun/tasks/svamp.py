@@ -11,14 +11,16 @@ from homespun.data import path
 from homespun.records import Problem
 from homespun.tasks.base import Task
 from homespun.tasks.graders.numeric import NumericGrader
-from homespun.tasks.table import recorded_problems
+from homespun.tasks.table import recorded_problems, require_split
 
+SPLITS = ("recorded", "test")
 LICENCE = "MIT"
 SOURCE = "https://github.com/arkilpatel/SVAMP"
 
 
 def load(split: str) -> list[Problem]:
-    """Problems of a split: ``test`` (all 1,000) or ``recorded``; `extra` holds id, equation and type of the source."""
+    """Problems of a split: ``test`` or ``recorded``, else a ConfigError; `extra` holds id, equation and type."""
+    require_split("svamp", split, SPLITS)
     if split == "recorded":
         return recorded_problems("svamp", licence=LICENCE, source=SOURCE)
     items: list[dict[str, Any]] = json.loads(path("svamp/SVAMP.json").read_text(encoding="utf-8"))
@@ -43,4 +45,4 @@ def _joined(body: str, question: str) -> str:
     return f"{body.rstrip(',')}, {question[:1].lower()}{question[1:]}"
 
 
-TASK = Task(name="svamp", grader=NumericGrader, load=load, splits=("recorded", "test"), licence=LICENCE, source=SOURCE)
+TASK = Task(name="svamp", grader=NumericGrader, load=load, splits=SPLITS, licence=LICENCE, source=SOURCE)

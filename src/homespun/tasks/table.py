@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from homespun.data import path
-from homespun.errors import DataError
+from homespun.errors import ConfigError, DataError
 from homespun.records import JSON, Problem
 from homespun.runs.tables import Kind, read_table
 
@@ -24,7 +24,7 @@ def problems_from_table(source: Path | str, split: str = "test") -> list[Problem
         split: What to call the split of these problems.
 
     Raises:
-        DataError: the table is damaged, lacks a column, names a problem twice or holds ``extra`` that is no JSON object.
+        DataError: the table is damaged, lacks a column, names a problem twice or has an ``extra`` that is no JSON.
     """
     frame = read_table(source, REQUIRED, OPTIONAL)
     twice = frame.select(pl.struct("dataset", "id").is_duplicated().alias("twice"))["twice"]
@@ -45,6 +45,16 @@ def problems_from_table(source: Path | str, split: str = "test") -> list[Problem
         )
         for number, row in enumerate(frame.iter_rows(named=True))
     ]
+
+
+def require_split(dataset: str, split: str, splits: tuple[str, ...]) -> None:
+    """Refuses a split that a data set doesn't have.
+
+    Raises:
+        ConfigError: the split is none of ``splits``.
+    """
+    if split not in splits:
+        raise ConfigError(f"data set {dataset!r} has no split {split!r}", "split", " or ".join(splits))
 
 
 @cache
