@@ -17,7 +17,7 @@ import polars as pl
 
 from homespun.data import path
 from homespun.errors import ConfigError, DataError
-from homespun.models.base import failure, sample_id
+from homespun.models.base import failure, reply
 from homespun.records import Cost, Prompt, Sample
 from homespun.runs.cost import MILLION, price
 
@@ -110,26 +110,21 @@ class Recorded:
 
     async def sample(self, prompt: Prompt, n: int = 1) -> list[Sample]:
         """Replays the recorded answers to the prompt's problem; ``prompt.task`` names the data set."""
+        texts, costs, reason = self._replay(prompt, n)
+        answers = zip(texts, costs, strict=True)
+        rows: list[Sample] = [reply(prompt, self.name, i, text, cost=cost) for i, (text, cost) in enumerate(answers)]
+        return rows + [failure(prompt, self.name, index, reason) for index in range(len(rows), n)]
+
+    def worst_case(self, prompt: Prompt, n: int = 1) -> float:
+        """Dollars of the call: known exactly, since it was made in 2023."""
+        return Cost.total(self._replay(prompt, n)[1]).dollars
+
+    def _replay(self, prompt: Prompt, n: int) -> tuple[list[str], list[Cost], str]:
         dataset = prompt.task or prompt.problem_id.partition("/")[0]
         key = (dataset, prompt.problem_id.removeprefix(f"{dataset}/"), prompt.strategy)
         texts, reason = self._texts(key, n)
         question = _question_texts(self._folder).get(key[:2], "")
-        rows: list[Sample] = []
-        for index in range(n):
-            if index >= len(texts):
-                rows.append(failure(prompt, self.name, index, reason))
-                continue
-            rows.append(
-                Sample(
-                    id=sample_id(prompt, self.name, index),
-                    prompt_id=prompt.id,
-                    index=index,
-                    model=self.name,
-                    text=texts[index],
-                    cost=recorded_cost(question, texts[index], self._model, prompt.strategy),
-                )
-            )
-        return rows
+        return texts, [recorded_cost(question, text, self._model, prompt.strategy) for text in texts], reason
 
     def _texts(self, key: tuple[str, str, str], n: int) -> tuple[list[str], str]:
         where = f"{self._model} on {key[0]}/{key[1]} under {key[2]}"

@@ -31,6 +31,12 @@ class Rates(Record):
     cached_input: float = Field(ge=0)
     output: float = Field(ge=0)
 
+    def dollars(self, input_tokens: float, output_tokens: float, cached_tokens: float = 0) -> float:
+        """Dollars of one call; ``cached_tokens`` is the part of ``input_tokens`` that was read from a cache."""
+        cached = min(max(cached_tokens, 0), input_tokens)
+        fresh = input_tokens - cached
+        return (fresh * self.input + cached * self.cached_input + output_tokens * self.output) / MILLION
+
 
 class LongRates(Rates):
     """The rates of a call with more than ``over`` input tokens, for providers that charge more for long prompts."""
@@ -47,12 +53,9 @@ class Price(Rates):
     long: LongRates | None = None
     source: str
 
-    def dollars(self, input_tokens: float, output_tokens: float, cached_tokens: float = 0) -> float:
-        """Dollars of one call; ``cached_tokens`` is the part of ``input_tokens`` that was read from a cache."""
-        rates = self.long if self.long is not None and input_tokens > self.long.over else self
-        cached = min(max(cached_tokens, 0), input_tokens)
-        spent = (input_tokens - cached) * rates.input + cached * rates.cached_input + output_tokens * rates.output
-        return spent / MILLION
+    def rates(self, input_tokens: float) -> Rates:
+        """The rates that hold for a call with that many input tokens."""
+        return self.long if self.long is not None and input_tokens > self.long.over else self
 
 
 class PriceTable(NamedTuple):
@@ -113,7 +116,8 @@ def cost(model: str, input_tokens: int, output_tokens: int, cached_tokens: int =
     Raises:
         ConfigError: as `price`.
     """
-    dollars = price(model, on).dollars(input_tokens, output_tokens, cached_tokens)
+    rates = price(model, on).rates(input_tokens)
+    dollars = rates.dollars(input_tokens, output_tokens, cached_tokens)
     return Cost(input_tokens=input_tokens, cached_tokens=cached_tokens, output_tokens=output_tokens, dollars=dollars)
 
 
