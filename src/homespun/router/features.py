@@ -13,6 +13,7 @@ import json
 import re
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -92,7 +93,7 @@ class Features:
 
     def __init__(self, config: FeatureConfig | None = None) -> None:
         self.config = config or FeatureConfig()
-        self._texts: list[TfidfVectorizer] = []
+        self._texts: dict[str, TfidfVectorizer] = {}
         self._directions_VR: NDArray[np.float32] | None = None
         self._mean_D: Floats = np.zeros(0)
         self._scale_D: Floats = np.ones(0)
@@ -132,10 +133,12 @@ class Features:
     def save(self, folder: Path) -> None:
         """Writes ``features.json`` and ``features.npz``; nothing in them is executable."""
         folder.mkdir(parents=True, exist_ok=True)
-        vocabularies = [sorted(text.vocabulary_, key=text.vocabulary_.__getitem__) for text in self._texts]
+        vocabularies = {
+            name: sorted(text.vocabulary_, key=text.vocabulary_.__getitem__) for name, text in self._texts.items()
+        }
         content = {"config": asdict(self.config), "scalars": SCALARS, "vocabularies": vocabularies}
         (folder / "features.json").write_text(json.dumps(content, ensure_ascii=True))
-        arrays: dict[str, Any] = {f"idf{i}": text.idf_ for i, text in enumerate(self._texts)}
+        arrays: dict[str, Any] = {f"idf.{name}": text.idf_ for name, text in self._texts.items()}
         if self._directions_VR is not None:
             arrays["directions"] = self._directions_VR
         np.savez(folder / "features.npz", mean=self._mean_D, scale=self._scale_D, **arrays)
@@ -159,14 +162,13 @@ class Features:
         if tuple(content["scalars"]) != SCALARS:
             raise ValueError("its scalar features are of another version")
         made = cls(FeatureConfig(**content["config"]))
-        for i, vocabulary in enumerate(content["vocabularies"]):
-            text = _vectorizers(made.config)[i].set_params(vocabulary={term: j for j, term in enumerate(vocabulary)})
-            text.fit([""] if not vocabulary else [vocabulary[0]])
-            text.idf_ = np.asarray(arrays[f"idf{i}"])
-            made._texts.append(text)
+        for name, vocabulary in content["vocabularies"].items():
+            text = _vectorizers(made.config)[name].set_params(vocabulary=vocabulary)
+            text.idf_ = arrays[f"idf.{name}"]
+            made._texts[name] = text
         made._directions_VR = arrays.get("directions")
         made._mean_D, made._scale_D = arrays["mean"], arrays["scale"]
-        terms = sum(len(vocabulary) for vocabulary in content["vocabularies"])
+        terms = sum(map(len, content["vocabularies"].values()))
         if made._directions_VR is not None and made._directions_VR.shape[0] != terms:
             raise ValueError("vocabulary and directions differ in length")
         rank = 0 if made._directions_VR is None else made._directions_VR.shape[1]
@@ -176,26 +178,24 @@ class Features:
 
     def _fit_text(self, texts: Sequence[str]) -> None:
         counts: list[Any] = []
-        for vectorizer in _vectorizers(self.config):
-            try:
+        for name, vectorizer in _vectorizers(self.config).items():
+            with suppress(ValueError):  # no term occurs often enough
                 counts.append(vectorizer.fit_transform(texts))
-            except ValueError:  # no term occurs often enough
-                continue
-            self._texts.append(vectorizer)
+                self._texts[name] = vectorizer
         if not counts:
             return
-        terms = sparse.hstack(counts).tocsr()
+        terms: Any = sparse.hstack(counts).tocsr()
         rank = min(self.config.rank, len(texts) - 1, int(terms.shape[1]) - 1)
         if rank > 0:
-            model = TruncatedSVD(rank, n_iter=3, random_state=self.config.seed).fit(terms)
+            model: Any = TruncatedSVD(rank, n_iter=3, random_state=self.config.seed).fit(terms)
             self._directions_VR = np.ascontiguousarray(model.components_.T, dtype=np.float32)
         else:
-            self._texts = []
+            self._texts = {}
 
     def _raw(self, prompts: Sequence[str], texts: Sequence[str]) -> Floats:
         blocks = [np.array([scalars(text, len(prompt)) for prompt, text in zip(prompts, texts, strict=True)])]
         if self._directions_VR is not None:
-            terms = [vectorizer.transform(texts) for vectorizer in self._texts]
+            terms = [vectorizer.transform(texts) for vectorizer in self._texts.values()]
             blocks.append(np.asarray(sparse.hstack(terms).tocsr() @ self._directions_VR, dtype=np.float64))
         if self.config.embed:
             blocks.append(embed(texts))
@@ -270,10 +270,12 @@ def _value(number: str) -> float:
     return float(digits) if digits.count(".") <= 1 else float(digits.split(".", maxsplit=1)[0])
 
 
-def _vectorizers(config: FeatureConfig) -> list[TfidfVectorizer]:
+def _vectorizers(config: FeatureConfig) -> dict[str, TfidfVectorizer]:
     """Word and character TF-IDF, unfitted."""
     common: dict[str, Any] = {"sublinear_tf": True, "min_df": 2, "dtype": np.float32}
-    return [
-        TfidfVectorizer(ngram_range=(1, 2), max_features=config.num_words, **common),
-        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), max_features=config.num_characters, **common),
-    ]
+    return {
+        "words": TfidfVectorizer(ngram_range=(1, 2), max_features=config.num_words, **common),
+        "characters": TfidfVectorizer(
+            analyzer="char_wb", ngram_range=(2, 5), max_features=config.num_characters, **common
+        ),
+    }

@@ -140,9 +140,9 @@ class Predictor:
     def _restored(cls, content: dict[str, Any], arrays: dict[str, Any], features: Features) -> Self:
         if content["version"] != 1:
             raise ValueError(f"version {content['version']}")
-        fields: dict[str, Any] = content["config"]
-        kinds: tuple[Kind, ...] = tuple(fields["kinds"])
-        made = cls(LearnedConfig(**(fields | {"features": features.config, "kinds": kinds})))
+        kinds: tuple[Kind, ...] = tuple(content["config"]["kinds"])
+        fields: dict[str, Any] = content["config"] | {"features": features.config, "kinds": kinds}
+        made = cls(LearnedConfig(**fields))
         made.features = features
         made.ridge = Ridge.restored(_under("ridge.", arrays))
         made.regressors = [KINDS[kind].restored(_under(f"{i}.", arrays)) for i, kind in enumerate(kinds)]
