@@ -12,7 +12,7 @@ from homespun.tasks.graders.text import TextGrader, shown, unboxed
 
 BRACKETED = re.compile(r"\(([A-Za-z])\)")
 LETTER = re.compile(
-    r"[^A-Za-z0-9]{0,20}(?:(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?[^A-Za-z0-9]{0,5})?"
+    r"[^A-Za-z0-9]{0,20}(?:(?i:(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?)[^A-Za-z0-9]{0,5})?"
     r"(?:([A-Za-z])(?![A-Za-z0-9'])[^A-Za-z0-9]{0,5}$|([A-Za-z])[).:,]|([B-HJ-Z])(?=\s))",
 )
 

@@ -50,13 +50,13 @@ EXPRESSION = re.compile(
 SPACED = re.compile(r"[$€£]?[ ]?[0-9]{1,3}(?: [0-9]{3}){1,6}(?![0-9])")
 CODES = re.compile(r"\b(?:USD|EUR|GBP|INR|CAD|AUD|Rs)(?=[0-9])")
 FRACTION = re.compile(r"\\[dt]?frac\{([0-9]+)\}\{([0-9]+)\}")
-LATEX = re.compile(r"\\(?:times|cdot)\b|\\[ ,!;]|\\(?=[$%])|\{(?=,\})|(?<=,)\}")
+LATEX = re.compile(r"\\(?:times|cdot)\b|\\[ ,!;]|\\(?=[$%])")
 SYMBOLS = str.maketrans(
     {
         **dict.fromkeys("−–﹣-‐‑", "-"),
         **dict.fromkeys("\u00a0\u2007\u2009\u202f\u2002\u2003", " "),
         **dict.fromkeys("×⋅", "*"),
-        **{"½": " 1/2", "¼": " 1/4", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3", "⁄": "/", "$": "$", "%": "%"},
+        **{"½": " 1/2", "¼": " 1/4", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3", "⁄": "/", "\uff04": "$", "\uff05": "%"},
     }
 )
 
@@ -119,7 +119,7 @@ class NumericGrader(TextGrader):
 
 
 def _tidy(text: str) -> str:
-    text = unboxed(text).translate(SYMBOLS)
+    text = unboxed(text).translate(SYMBOLS).replace("{,}", ",")
     if "\\" in text:
         text = LATEX.sub(lambda found: "*" if found[0][1:] in ("times", "cdot") else "", FRACTION.sub(r"\1/\2", text))
     text = CODES.sub("$", text).strip().rstrip(".").strip()
@@ -133,15 +133,17 @@ def _value(match: re.Match[str], text: str) -> Reading:
     divisor = match["divisor"] or match["under"]
     if divisor is not None and float(divisor) == 0:
         return Reading(None, "a division by zero")
+    negative = bool(match["inner"] or (match["sign"] and _is_sign(text, match.start())))
+    if match["number"] is not None and match.end("number") == match.end() and "." not in match["number"]:
+        whole = int(match["number"].replace(",", ""))  # exact, also beyond what a float can hold
+        return Reading(str(-whole if negative else whole), "number")
     if match["mixed"] is not None:
         value = float(match["mixed"]) + float(match["over"]) / float(match["under"])
     else:
         digits = (match["number"] or match["point"]).replace(",", "")
         value = float(f"{digits}e{int(match['exponent'] or match['power'] or 0)}") / float(divisor or 1)
         value *= MAGNITUDES.get((match["magnitude"] or "").lower(), 1.0)
-    if match["inner"] or (match["sign"] and _is_sign(text, match.start())):
-        value = -value
-    answer = canonical(value)
+    answer = canonical(-value if negative else value)
     return Reading(answer, "number" if answer is not None else "too large to be a number")
 
 

@@ -53,7 +53,7 @@ class PlanGrader(TextGrader):
 
         SayCan's lists hold a few plans that break off in the middle; strict mode accepts none of those.
         """
-        texts = _plans(answer)
+        texts = accepted(answer)
         plans = [self.read_strict(text).answer if self.mode == "strict" else text.strip() for text in texts]
         whole = dict.fromkeys(plan for plan in plans if plan)
         return Reading(SEPARATOR.join(whole) or None, "plans" if whole else "it holds no finished plan")
@@ -63,7 +63,8 @@ class PlanGrader(TextGrader):
         return answer in gold.split(SEPARATOR) or (self.mode == "paper" and answer == MALFORMED)
 
 
-def _plans(answer: str) -> list[str]:
+def accepted(answer: str) -> list[str]:
+    """The texts in a gold answer: the items of a JSON or Python list, else the whole text; none if it is damaged."""
     if not answer.lstrip().startswith("["):
         return [answer]
     for parse in (json.loads, ast.literal_eval):
