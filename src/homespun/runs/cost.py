@@ -86,9 +86,10 @@ def canonical_name(model: str) -> str:
         ConfigError: the table has no such model; the text names close ones.
     """
     table = price_table()
-    bare = model.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+    unprefixed = model.partition(":")[2] or model
+    bare = unprefixed.rsplit("/", 1)[-1]
     undated = re.sub(r"-(\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|latest)$", "", bare)
-    for name in (model, bare, undated):
+    for name in (model, unprefixed, bare, undated):
         name = table.aliases.get(name, name)
         if name in table.rows:
             return name
