@@ -38,7 +38,7 @@ class Exemplar(Record):
 
 @cache
 def _shipped() -> dict[str, tuple[Exemplar, ...]]:
-    text = files(__package__).joinpath("exemplars.toml").read_text(encoding="utf-8")
+    text = files("homespun.strategies").joinpath("exemplars.toml").read_text(encoding="utf-8")
     return {kind: tuple(map(Exemplar.model_validate, rows)) for kind, rows in tomllib.loads(text).items()}
 
 
