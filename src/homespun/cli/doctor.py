@@ -52,14 +52,14 @@ def _python() -> Check:
 
 
 def _sandbox() -> Check:
-    from homespun.sandbox import bubblewrap
-    from homespun.sandbox.base import Program
+    from homespun.sandbox import Pool, Program
 
     if shutil.which("bwrap") is None:
         return Check("sandbox", False, "bubblewrap is not installed", "apt install bubblewrap")
 
     def works() -> str:
-        execution = bubblewrap.Bubblewrap().run(Program(id="doctor", source="answer = 6 * 7"))
+        with Pool(workers=1) as pool:
+            execution = pool.run(Program(id="doctor", source="answer = 6 * 7"))
         if execution.value != "42":
             raise HomespunError(f"a program that computes 42 came back {execution.status}", "bubblewrap")
         return "bubblewrap runs programs"
@@ -71,8 +71,8 @@ def _data() -> Check:
     from homespun import data
 
     def intact() -> str:
-        folders = data.verify()
-        return f"{len(folders)} data sets, checksums right"
+        checked = data.verify()
+        return f"{sum(checked.values())} files of {len(checked)} data sets, checksums right"
 
     return _attempt("data", intact, "reinstall homespun")
 

@@ -49,7 +49,7 @@ def grade(
         return
     with progress("grading") as advance:
         result = stage.grade(problems, completions, mode=mode, grader=grader, out=out, root=runs, progress=advance)
-    show_grades(result.rows, str(result.run), as_json=as_json)
+    show_grades(result.rows, str(result.folder), as_json=as_json)
 
 
 def show_grades(rows: list[dict[str, Any]], run: str, *, as_json: bool) -> None:

@@ -59,7 +59,7 @@ class Calibration:
             graded = grading.grade(
                 self.problems, self.samples, mode=self.mode, grader=self.grader, root=root, progress=progress
             )
-            verdicts = graded.path
+            verdicts = graded.folder / "verdicts.parquet"
         return confidence.calibrate(
             self.samples,
             verdicts=verdicts,
@@ -134,9 +134,13 @@ def turn(config: Turn, *, watch: Watch, root: Path | None = None) -> Turned:
     with watch("grading repeated samples") as progress:
         repeated = grading.grade(config.problems, config.variations, root=root, progress=progress)
     with watch("measuring confidence"):
-        calibrated = confidence.calibrate(config.variations, verdicts=repeated.path, by=("dataset",), root=root)
-        across = confidence.calibrate(config.greedy, verdicts=greedy.path, by=("model",), root=root)
-    outcomes = _outcomes(config, greedy.path, root)
+        calibrated = confidence.calibrate(
+            config.variations, verdicts=repeated.folder / "verdicts.parquet", by=("dataset",), root=root
+        )
+        across = confidence.calibrate(
+            config.greedy, verdicts=greedy.folder / "verdicts.parquet", by=("model",), root=root
+        )
+    outcomes = _outcomes(config, greedy.folder / "verdicts.parquet", root)
     router = root_folder(root) / "routers" / outcomes.parent.name
     with watch("fitting the router") as progress:
         routing.fit(outcomes, router, seed=config.seed, root=root, progress=progress)
@@ -149,7 +153,7 @@ def turn(config: Turn, *, watch: Watch, root: Path | None = None) -> Turned:
         routes=evaluated.rows,
         n=evaluated.n,
         examples=[],
-        folders={"grade": greedy.run, "calibrate": across.run, "router": router, "route": evaluated.run},
+        folders={"grade": greedy.folder, "calibrate": across.run, "router": router, "route": evaluated.run},
     )
 
 

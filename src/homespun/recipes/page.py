@@ -56,8 +56,8 @@ def write(turned: Turned, folder: Path) -> Path:
     )
     page.cards(
         {
-            f"score, balanced preset; {best['score']:.1%} for the best single pair, {best['name']}": f"{chosen['score']:.1%}",
-            f"per 1,000 questions; ${1000 * best['cost']:.2f} for the best single pair": f"${1000 * chosen['cost']:.2f}",
+            f"score; the best single pair, {best['name']}, reaches {best['score']:.1%}": f"{chosen['score']:.1%}",
+            f"per 1,000 questions; the best single pair costs ${1000 * best['cost']:.2f}": f"${1000 * chosen['cost']:.2f}",
             "of the best single pair's cost": f"{chosen['cost'] / best['cost']:.0%}",
             "best possible choice, known only afterwards": f"{rows['oracle']['score']:.1%}",
         }
@@ -74,8 +74,8 @@ def _routes(page: Page, turned: Turned, folder: Path) -> None:
     page.section(
         "Score against cost",
         "Each grey dot asks one model under one strategy every question. The blue line is the fusion of taxonomy, "
-        "learned predictor and judged cascade, from its dearest setting to its cheapest; the band is its 95 % interval. "
-        "It decides from the question alone, and sees an answer only after paying for it.",
+        "learned predictor and judged cascade, from its dearest setting to its cheapest; the band is its 95 % "
+        "interval. It decides from the question alone, and sees an answer only after paying for it.",
     )
     page.figure(
         frontier(turned.routes), "Score and dollars per 1,000 questions, held-out questions.", folder / "frontier.png"
