@@ -197,10 +197,10 @@ class _Desk:
         wanted = set(table.select("dataset", "id").unique().iter_rows())
         golds = {key: _gold(graders[key[0]], known[key]) for key in wanted}
         for name in datasets:
-            reasons = [why for (dataset, _), (answer, why) in sorted(golds.items()) if dataset == name]
-            if all(golds[key][0] is None for key in golds if key[0] == name):
-                hint = "--grader with another grader"
-                raise GradeError(f"no gold answer of data set {name!r} can be read: {reasons[0]}", str(problems), hint)
+            own = [golds[key] for key in sorted(golds) if key[0] == name]
+            if all(answer is None for answer, _ in own):
+                what = f"no gold answer of data set {name!r} can be read: {own[0][1]}"
+                raise GradeError(what, str(problems), "--grader with another grader")
         return cls(mode=mode, graders=graders, golds=golds)
 
     def parse(self, row: Row) -> Parsed | None:

@@ -34,12 +34,15 @@ from pathlib import Path
 from typing import IO
 
 from homespun.errors import SandboxError
-from homespun.sandbox import worker
+from homespun.sandbox import arithmetic, worker
 from homespun.sandbox.base import Limits
 from homespun.sandbox.seccomp import program_filter, worker_filter
 
 PACKAGES = ("dateutil", "sympy", "mpmath")
 """Import names of the packages that a program can use besides the standard library."""
+
+OURS = {"worker": worker, "arithmetic": arithmetic}
+"""Our own code inside."""
 
 NAMESPACES = ("user", "ipc", "pid", "net", "uts", "cgroup-try")
 INSTALL = "apt install bubblewrap"
@@ -84,7 +87,7 @@ def mounts() -> tuple[tuple[str, str], ...]:
         if spec is None or spec.origin is None:
             raise SandboxError(f"package {name!r} is not installed", "sandbox", "make, or pip install homespun")
         pairs.append((Path(spec.origin).parent, f"/packages/{name}"))
-    pairs.append((Path(worker.__file__), "/worker.py"))
+    pairs += [(Path(str(module.__file__)), f"/sandbox/{name}.py") for name, module in OURS.items()]
     return tuple(dict.fromkeys((str(outside), inside) for outside, inside in pairs))
 
 
@@ -100,7 +103,7 @@ def command(limits: Limits, filter_fd: int) -> list[str]:
             line += ["--tmpfs", f"{inside}/site-packages", "--remount-ro", f"{inside}/site-packages"]
     line += ["--perms", "0755", "--dir", "/dev", "--dev-bind", "/dev/null", "/dev/null"]
     line += ["--size", str(limits.file_mb << 20), "--tmpfs", worker.WORK, "--chdir", "/", "--remount-ro", "/"]
-    return [*line, "--seccomp", str(filter_fd), "--", f"/python/bin/{version}", "-S", "-s", "/worker.py"]
+    return [*line, "--seccomp", str(filter_fd), "--", f"/python/bin/{version}", "-S", "-s", "/sandbox/worker.py"]
 
 
 def _memory_file(content: bytes) -> int:

@@ -27,6 +27,11 @@ import time
 import types
 import warnings
 
+if __name__ == "__main__":  # inside the sandbox this is a script beside that file, and there is no package
+    from arithmetic import evaluate  # type: ignore[import-not-found]
+else:
+    from homespun.sandbox.arithmetic import evaluate
+
 CLOCK = 1672531200.0
 """2023-01-01T00:00:00Z: what every program believes the time to be."""
 WORK = "/work"
@@ -148,6 +153,17 @@ def _child(request: dict[str, object], cell: Cell, pipes: tuple[int, int, int]) 
     while answer:
         answer = answer[os.write(RESULT, answer) :]
     os._exit(0)
+
+
+def work_out(request: dict[str, object]) -> dict[str, object] | None:
+    """What `run_program` would reply, where that can be told without a process; see `arithmetic`."""
+    started = time.monotonic()
+    values = evaluate(str(request["source"]))
+    if values is None:
+        return None
+    value = str(values[request["result"]]) if request["result"] in values else None  # type: ignore[index]
+    seconds = round(time.monotonic() - started, 6)
+    return {"status": "ok", "exit_code": 0, "stdout": "", "stderr": "", "value": value, "seconds": seconds}
 
 
 def run_program(request: dict[str, object], cell: Cell) -> dict[str, object]:
@@ -315,6 +331,10 @@ def main() -> None:
             __import__(request["preload"])
             gc.collect()
             gc.freeze()
+            continue
+        reply = work_out(request)
+        if reply is not None:
+            _send(replies, reply)
             continue
         reply = run_program(request, cell)
         clean = _sweep()
