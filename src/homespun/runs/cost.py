@@ -15,7 +15,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from homespun.data import path
 from homespun.errors import BudgetError, ConfigError
@@ -46,6 +46,8 @@ class LongRates(Rates):
 
 class Price(Rates):
     """One row of the price table: what a model costs from a date on (``None``: as far back as is known)."""
+
+    model_config = ConfigDict(populate_by_name=True)
 
     model: str
     provider: str
