@@ -29,10 +29,9 @@ MODELS = {
     "google": """gemini-1.5-flash gemini-1.5-pro gemini-2.0-flash gemini-2.5-flash gemini-2.5-flash-lite gemini-2.5-pro
         gemini-3.5-flash gemini-3.6-flash gemini-3.8-flash gemini-4-argon""",
     "mistral": "mistral-large-2512 mistral-large-4 mistral-medium-3-5 mistral-nemo mistral-small-2603 mixtral-8x7b",
-    "deepseek": "deepseek-chat deepseek-reasoner deepseek-v4-flash deepseek-v4-pro",
     "x-ai": "grok-3 grok-3-mini grok-4-0709 grok-4.5 grok-4.7",
 }
-"""Text models of general use, by maker."""
+"""Text models of general use, by maker. DeepSeek is not here: its prices change with the hour of the day."""
 
 
 def main() -> None:
