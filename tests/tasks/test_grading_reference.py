@@ -66,6 +66,5 @@ def test_paper_differs_only_by_sign_fraction_or_a_lone_mark(rows: pl.DataFrame) 
             assert "." in run or not run, answer
 
 
-@pytest.mark.slow
 def test_the_page_is_what_the_script_writes(experiment: ModuleType, rows: pl.DataFrame) -> None:
     assert experiment.PAGE.read_text(encoding="utf-8") == experiment.page(rows)
