@@ -1,0 +1,40 @@
+"""Every code block in README and docs runs, as it stands, in a scratch folder. A block that only shows output is `text`."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FENCE = re.compile(r"^```(\w+)(?:[ \t]+([^\n]*))?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+RUNS = {"python": [sys.executable, "-"], "bash": ["bash", "-euo", "pipefail", "-s"]}
+SHOWN = {"text", "json", "diff", "toml"}
+PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCKS = [
+    pytest.param(language, note, code, id=f"{page.relative_to(ROOT)}:{page.read_text()[: match.start()].count(chr(10)) + 1}")
+    for page in PAGES
+    for match in FENCE.finditer(page.read_text())
+    for language, note, code in [match.groups()]
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("language", "note", "code"), BLOCKS)
+def test_block_runs(language: str, note: str | None, code: str, tmp_path: Path, runs_elsewhere: Path) -> None:
+    if language in SHOWN:
+        return
+    assert language in RUNS, f"a block of {language} is neither run nor shown"
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOMESPUN_ROOT": str(ROOT)}
+    if note == "demo":  # reads the runs of a demo, which the recipes' tests have made where this variable says
+        environment["HOMESPUN_RUNS"] = os.environ.get("HOMESPUN_DEMO_RUNS", str(runs_elsewhere))
+    done = subprocess.run(
+        RUNS[language], input=code, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_there_are_blocks_to_run() -> None:
+    assert sum(block.values[0] in RUNS for block in BLOCKS) >= 8
