@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 export OMP_WAIT_POLICY := PASSIVE
+export NO_MKDOCS_2_WARNING := 1
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TESTS := $(BIN)/pytest -q -n 2 --dist loadgroup
 
@@ -42,6 +43,7 @@ bench: setup ## every claim of speed, beside a named peer; JSON on stdout
 fix: setup ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python tools/cli_docs.py
 
 lock: ## renew requirements.lock from pyproject.toml
 	bash tools/lock.sh

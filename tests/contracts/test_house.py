@@ -12,19 +12,36 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def tracked(*patterns: str) -> list[Path]:
-    listing = subprocess.run(["git", "ls-files", *patterns], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(
+        ["git", "ls-files", *patterns], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     return [ROOT / name for name in listing.splitlines() if (ROOT / name).is_file()]
 
 
 def test_no_file_of_code_is_longer_than_400_lines() -> None:
-    long = {str(path.relative_to(ROOT)): n for path in tracked("*.py") if (n := len(path.read_text().splitlines())) > 400}
+    long = {
+        str(path.relative_to(ROOT)): n for path in tracked("*.py") if (n := len(path.read_text().splitlines())) > 400
+    }
     assert long == {}
 
 
 def test_import_is_light() -> None:
     script = "import homespun, sys, json; print(json.dumps(sorted(sys.modules)))"
-    loaded = json.loads(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout)
-    heavy = {"torch", "transformers", "ray", "fastapi", "aiohttp", "openai", "sklearn", "scipy", "matplotlib", "xllamacpp"}
+    loaded = json.loads(
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    )
+    heavy = {
+        "torch",
+        "transformers",
+        "ray",
+        "fastapi",
+        "aiohttp",
+        "openai",
+        "sklearn",
+        "scipy",
+        "matplotlib",
+        "xllamacpp",
+    }
     assert heavy.isdisjoint(loaded)
 
 
@@ -50,7 +67,9 @@ def test_public_names_are_what_is_exported() -> None:
 
 
 def test_repository_names_no_machine_and_no_registry_host() -> None:
-    forbidden = re.compile(r"/work/|/root/|/opt/(?:wheels|pypi)|pypi\.org|files\.pythonhosted|registry\.npmjs|deb\.debian")
+    forbidden = re.compile(
+        r"/work/|/root/|/opt/(?:wheels|pypi)|pypi\.org|files\.pythonhosted|registry\.npmjs|deb\.debian"
+    )
     allowed = {"tests/contracts/test_house.py", ".gitignore"}
     found: dict[str, str] = {}
     for path in tracked():

@@ -14,7 +14,9 @@ RUNS = {"python": [sys.executable, "-"], "bash": ["bash", "-euo", "pipefail", "-
 SHOWN = {"text", "json", "diff", "toml"}
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = [
-    pytest.param(language, note, code, id=f"{page.relative_to(ROOT)}:{page.read_text()[: match.start()].count(chr(10)) + 1}")
+    pytest.param(
+        language, note, code, id=f"{page.relative_to(ROOT)}:{page.read_text()[: match.start()].count(chr(10)) + 1}"
+    )
     for page in PAGES
     for match in FENCE.finditer(page.read_text())
     for language, note, code in [match.groups()]
@@ -27,11 +29,21 @@ def test_block_runs(language: str, note: str | None, code: str, tmp_path: Path, 
     if language in SHOWN:
         return
     assert language in RUNS, f"a block of {language} is neither run nor shown"
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOMESPUN_ROOT": str(ROOT)}
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOMESPUN_ROOT": str(ROOT),
+    }
     if note == "demo":  # reads the runs of a demo, which the recipes' tests have made where this variable says
         environment["HOMESPUN_RUNS"] = os.environ.get("HOMESPUN_DEMO_RUNS", str(runs_elsewhere))
     done = subprocess.run(
-        RUNS[language], input=code, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+        RUNS[language],
+        input=code,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
 
