@@ -122,11 +122,13 @@ def start(limits: Limits) -> tuple["subprocess.Popen[bytes]", IO[bytes]]:
     Raises:
         SandboxError: bubblewrap or libseccomp is missing or cannot be started.
     """
-    errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+    code = program_filter()
     filter_fd = _memory_file(worker_filter())
     try:
+        line = command(limits, filter_fd)
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         process = subprocess.Popen(
-            command(limits, filter_fd),
+            line,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -135,12 +137,8 @@ def start(limits: Limits) -> tuple["subprocess.Popen[bytes]", IO[bytes]]:
             bufsize=0,
             env={},
         )
-    except OSError as error:
-        errors.close()
-        raise SandboxError(f"bubblewrap cannot be started: {error.strerror}", "sandbox", INSTALL) from None
     finally:
         os.close(filter_fd)
-    code = program_filter()
     try:
         assert process.stdin is not None
         process.stdin.write(struct.pack("<I", len(code)) + code)

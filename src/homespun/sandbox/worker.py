@@ -116,7 +116,6 @@ class Cell:
             stream = os.fdopen(number, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
-        random.seed(0)
         os.chdir(WORK)
 
     def enter(self, limits: dict[str, int], pipes: tuple[int, int, int]) -> None:
@@ -125,6 +124,7 @@ class Cell:
             os.dup2(have, want)
         os.closerange(3, RESULT)
         os.closerange(RESULT + 1, 256)
+        random.seed(0)  # here, because a fork seeds it afresh
         for kind, soft, hard in (
             (resource.RLIMIT_CPU, limits["cpu_seconds"], limits["cpu_seconds"] + 1),
             (resource.RLIMIT_AS, limits["memory"], limits["memory"]),
