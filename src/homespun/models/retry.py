@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from homespun.errors import ConfigError
+from homespun.errors import BudgetError, ConfigError
 from homespun.models.base import Model, Reply, failure
 from homespun.models.wrap import Wrapper
 from homespun.records import Prompt, Sample
@@ -51,7 +51,10 @@ class Retried(Wrapper):
                 again = [index for index, row in enumerate(rows) if _may_retry(row)]
                 if not again or not await self._pause(attempt, rows):
                     break
-                await self._repeat(prompt, rows, again)
+                try:
+                    await self._repeat(prompt, rows, again)
+                except BudgetError:
+                    break  # the rows there are were paid for; the next call will hear of the budget
         if scope.cancelled_caught:
             return self._late(prompt, rows, n)
         return rows
