@@ -115,7 +115,7 @@ class ChatClient:
         timer: asyncio.Timeout,
     ) -> wire.Completion | Failed:
         size = 0
-        async for line in _lines(response.content.iter_any(), self.config.max_bytes):
+        async for line in read_lines(response.content.iter_any(), self.config.max_bytes):
             size += len(line)
             if size > self.config.max_bytes:
                 return Failed(f"the stream is larger than {self.config.max_bytes} bytes", 200, output=reader.text)
@@ -176,7 +176,7 @@ class _Deadline:
             timer.reschedule(self._end)
 
 
-async def _lines(chunks: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
+async def read_lines(chunks: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
     """Lines of a stream, the last one included though nothing ends it; one longer than ``most`` comes in pieces."""
     rest = b""
     async for chunk in chunks:
