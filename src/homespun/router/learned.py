@@ -1,10 +1,10 @@
 """The learned half of the router: what would each arm score on this prompt, and how sure is that?
 
-EMAFusion §4.2 [X]. Text features (`features`), then one or several regressors (`regressors`, `boosting`,
-`factorisation`) behind one interface, blended by weights that are learned from out-of-fold predictions, then one
-calibrator per arm: isotonic from 200 labels on, else Platt. Where we differ: the uncertainty is the closed-form
-posterior of the ridge, always fitted, instead of ten bootstrap heads; isotonic steps are joined at their centres, so
-that calibration leaves no ties for the decision to break.
+EMAFusion §4.2 [X]. Text features (`features`), then one or several regressors behind one interface, each with its own
+view of the features, blended by weights that are learned from out-of-fold predictions, then one calibrator per arm:
+isotonic from 200 labels on, else Platt. Where we differ: the uncertainty is the closed-form posterior of the ridge,
+always fitted, instead of ten bootstrap heads; isotonic steps are joined at their centres, so that calibration leaves
+no ties for the decision to break; labels that training knows (a subject) are read off a prompt softly (`labels`).
 
 Legend: n prompts, d features, k arms, m regressors.
 """
@@ -23,13 +23,24 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from homespun.errors import ConfigError, DataError
-from homespun.router.features import FeatureConfig, Features
+from homespun.router.boosting import Boosting
+from homespun.router.factorisation import Factorisation
+from homespun.router.features import FeatureConfig, Features, Seen
+from homespun.router.labels import SoftLabels
 from homespun.router.outcomes import normalise
-from homespun.router.regressors import Neighbours, Regressor, Ridge
+from homespun.router.regressors import Linear, Neighbours, Regressor, Ridge
 
 Floats = NDArray[np.float64]
-Kind = Literal["ridge", "neighbours"]
-KINDS: dict[Kind, type[Regressor]] = {"ridge": Ridge, "neighbours": Neighbours}
+Kind = Literal["ridge", "linear", "neighbours", "boosting", "factorisation"]
+KINDS: dict[Kind, type[Regressor]] = {
+    "ridge": Ridge,
+    "linear": Linear,
+    "neighbours": Neighbours,
+    "boosting": Boosting,
+    "factorisation": Factorisation,
+}
+LATENT_FOR_TREES = 48
+"""Latent directions that the trees may split on; they find little in the later ones."""
 MIN_ISOTONIC = 200
 """Labels of an arm from which its calibrator is isotonic; below, Platt's two numbers."""
 MIN_PLATT = 20
@@ -54,7 +65,7 @@ class LearnedConfig:
     features: FeatureConfig = field(default_factory=FeatureConfig)
     """What they see of a prompt."""
     num_folds: int = 5
-    """Folds of the out-of-fold predictions; equal prompts fall into one fold."""
+    """Folds of the out-of-fold predictions; equal prompts fall into one fold. 0: equal blend, no calibration."""
     calibrate: bool = True
     """Whether each arm is calibrated."""
     seed: int = 0
@@ -69,30 +80,46 @@ class Predictor:
         if not self.config.kinds or any(kind not in KINDS for kind in self.config.kinds):
             raise ConfigError(f"unknown regressors {self.config.kinds}", "kinds", ", ".join(KINDS))
         self.features = Features(self.config.features)
+        self.labels: SoftLabels | None = None
         self.regressors: list[Regressor] = []
         self.ridge = Ridge()
+        """On the dense features alone, whatever else is blended: the source of the deviation."""
         self.blend_M: Floats = np.ones(0)
         """Weight of each regressor, not negative, summing to one."""
         self.knots: list[Floats] = []
         """Per arm a calibration curve (2, q): raw score, calibrated score."""
 
-    def fit(self, prompts: Sequence[str], scores: ArrayLike, weights: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        prompts: Sequence[str],
+        scores: ArrayLike,
+        weights: ArrayLike | None = None,
+        labels: Sequence[str] | None = None,
+    ) -> Self:
         """Learns from recorded scores.
 
         Args:
             prompts: n texts.
             scores: (n, k) in 0–1, NaN where an arm was never asked; each arm has at least one score.
             weights: (n,) how much each prompt counts, for instance the reliability of its judge; ones if not given.
+            labels: n names (subjects, data sets) to learn to tell apart; a prediction never needs them.
 
         Raises:
             DataError: nothing to learn from, shapes that do not fit, or scores outside 0–1.
         """
         target, weight = _checked(prompts, scores, weights)
-        seen = self.features.fit(prompts).transform(prompts)
-        folds = self._folds(prompts)
-        self.ridge = Ridge().fit(seen, target, weight)
-        self.regressors = [self._fitted(kind, seen, target, weight) for kind in self.config.kinds]
-        unseen_MNK = self._out_of_fold(seen, target, weight, folds)
+        seen = self.features.fit(prompts).see(prompts)
+        block = np.zeros((len(target), 0))
+        if labels is not None and len(set(labels)) > 1:
+            self.labels = SoftLabels()
+            block = self.labels.fit(seen.dense, labels)
+        views = [self._view(kind, seen, block) for kind in self.config.kinds]
+        self.ridge = Ridge().fit(seen.dense, target, weight)
+        self.regressors = [
+            self.ridge if kind == "ridge" else KINDS[kind]().fit(view, target, weight)
+            for kind, view in zip(self.config.kinds, views, strict=True)
+        ]
+        unseen_MNK = self._out_of_fold(views, target, weight, self._folds(prompts))
         self.blend_M = _blend(unseen_MNK, target, weight)
         blended = np.tensordot(self.blend_M, unseen_MNK, axes=1)
         self.knots = [
@@ -102,10 +129,18 @@ class Predictor:
 
     def predict(self, prompts: Sequence[str]) -> Prediction:
         """Expected score and its standard deviation, each (n, k), for any prompts."""
-        seen = self.features.transform(prompts) if len(prompts) else np.zeros((0, self.features.width))
-        raw = np.tensordot(self.blend_M, np.array([one.predict(seen) for one in self.regressors]), axes=1)
+        if len(prompts) == 0:
+            return Prediction(np.zeros((0, len(self.knots))), np.zeros((0, len(self.knots))))
+        seen = self.features.see(prompts)
+        raw = np.tensordot(self.blend_M, self.parts(seen), axes=1)
         mean = np.column_stack([np.interp(raw[:, j], *knots) for j, knots in enumerate(self.knots)])
-        return Prediction(np.clip(mean, 0.0, 1.0), self.ridge.deviation(seen))
+        return Prediction(np.clip(mean, 0.0, 1.0), self.ridge.deviation(seen.dense))
+
+    def parts(self, seen: Seen) -> Floats:
+        """(m, n, k) what each regressor says, before blend and calibration."""
+        block = self.labels.block(seen.dense) if self.labels else np.zeros((len(seen.dense), 0))
+        pairs = zip(self.config.kinds, self.regressors, strict=True)
+        return np.array([one.predict(self._view(kind, seen, block)) for kind, one in pairs])
 
     def save(self, folder: Path | str) -> None:
         """Writes the predictor into a folder as JSON and arrays: loading it runs no code of the folder's."""
@@ -113,6 +148,8 @@ class Predictor:
         self.features.save(folder)
         arrays: dict[str, Any] = {"blend": self.blend_M}
         arrays |= {f"knots.{j}": knots for j, knots in enumerate(self.knots)}
+        if self.labels:
+            arrays |= {f"labels.{name}": array for name, array in self.labels.arrays().items()}
         arrays |= {f"ridge.{name}": array for name, array in self.ridge.arrays().items()}
         for i, regressor in enumerate(self.regressors):
             arrays |= {f"{i}.{name}": array for name, array in regressor.arrays().items()}
@@ -146,6 +183,8 @@ class Predictor:
         made.features = features
         made.ridge = Ridge.restored(_under("ridge.", arrays))
         made.regressors = [KINDS[kind].restored(_under(f"{i}.", arrays)) for i, kind in enumerate(kinds)]
+        labels = _under("labels.", arrays)
+        made.labels = SoftLabels.restored(labels) if labels else None
         made.blend_M = arrays["blend"]
         made.knots = [arrays[f"knots.{j}"] for j in range(len(made.ridge.intercept_K))]
         probe = made.predict(["probe"]).mean
@@ -153,26 +192,38 @@ class Predictor:
             raise ValueError("its parts do not fit together")
         return made
 
-    def _fitted(self, kind: Kind, seen: Floats, target: Floats, weight: Floats) -> Regressor:
-        return self.ridge if kind == "ridge" else KINDS[kind]().fit(seen, target, weight)
+    def _view(self, kind: Kind, seen: Seen, block: Floats) -> Any:
+        """What a regressor looks at: near prompts are near in kind, and trees want few columns."""
+        if kind == "linear":
+            return seen.terms
+        if kind in ("ridge", "factorisation"):
+            return seen.dense
+        blocks = self.features.blocks()
+        nearness = "embedding" if self.config.features.embed else "latent"
+        text = (
+            seen.dense[:, blocks["latent"]][:, :LATENT_FOR_TREES]
+            if kind == "boosting"
+            else seen.dense[:, blocks[nearness]]
+        )
+        return np.hstack([seen.dense[:, blocks["scalars"]], text, block])
 
     def _folds(self, prompts: Sequence[str]) -> NDArray[np.int64]:
         keys: dict[str, int] = {}
         group = np.array([keys.setdefault(normalise(prompt), len(keys)) for prompt in prompts])
         order = np.random.default_rng(self.config.seed).permutation(len(keys))
-        return (order % self.config.num_folds)[group]
+        return (order % max(self.config.num_folds, 1))[group]
 
-    def _out_of_fold(self, seen: Floats, target: Floats, weight: Floats, folds: NDArray[np.int64]) -> Floats:
+    def _out_of_fold(self, views: list[Any], target: Floats, weight: Floats, folds: NDArray[np.int64]) -> Floats:
         """(m, n, k) predictions by regressors that did not see the prompt; NaN where a fold had nothing to learn."""
-        out = np.full((len(self.config.kinds), *target.shape), np.nan)
-        for fold in np.unique(folds):
+        out = np.full((len(views), *target.shape), np.nan)
+        for fold in range(self.config.num_folds):
             rest, held = folds != fold, folds == fold
             learnable = (~np.isnan(target[rest])).any(axis=0)
-            if not learnable.any():
+            if not learnable.any() or not held.any():
                 continue
-            for i, kind in enumerate(self.config.kinds):
-                regressor = KINDS[kind]().fit(seen[rest], target[rest][:, learnable], weight[rest])
-                out[i][np.ix_(held, learnable)] = regressor.predict(seen[held])
+            for i, (kind, view) in enumerate(zip(self.config.kinds, views, strict=True)):
+                regressor = KINDS[kind]().fit(view[rest], target[rest][:, learnable], weight[rest])
+                out[i][np.ix_(held, learnable)] = regressor.predict(view[held])
         return out
 
 

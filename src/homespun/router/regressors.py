@@ -1,4 +1,4 @@
-"""Regressors of many scores at once: ridge in closed form, and nearest neighbours.
+"""Regressors of many scores at once: ridge in closed form, ridge on sparse terms, and nearest neighbours.
 
 EMAFusion §4.2. Every regressor is fitted on features (n, d) and scores (n, k) where NaN means *never asked*, with
 a weight per prompt, and gives back (n, k). Its whole state is a dictionary of plain arrays.
@@ -11,26 +11,29 @@ Legend: n prompts, d features, k arms, h heads.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.linear_model import Ridge as SparseRidge
 
 Floats = NDArray[np.float64]
 Arrays = dict[str, NDArray[np.generic]]
 
 PENALTIES = tuple(float(value) for value in np.geomspace(1e-2, 1e4, 19))
+PROBES = 3000
+"""About how many training prompts choose the number of neighbours."""
 NEIGHBOURS = (5, 10, 15, 20, 30, 40, 60, 80, 120, 160, 240)
 
 
 class Regressor(Protocol):
     """What all of them can do."""
 
-    def fit(self, features: Floats, scores: Floats, weights: Floats) -> Self:
+    def fit(self, features: Any, scores: Floats, weights: Floats) -> Self:
         """Learns from (n, d) features, (n, k) scores with NaN and (n,) weights."""
         ...
 
-    def predict(self, features: Floats) -> Floats:
+    def predict(self, features: Any) -> Floats:
         """(n, k) expected scores, not yet calibrated."""
         ...
 
@@ -81,7 +84,7 @@ class Ridge:
         for part, rows, arms in zip(parts, patterns.T, members, strict=True):
             self._solve(part, features[rows], scores[np.ix_(rows, arms)], weights[rows], arms)
         self.spread_K /= np.sqrt(np.maximum(known.mean(axis=0), 1e-12))
-        full = _spectrum(features, weights)
+        full = parts[0] if known.all() else _spectrum(features, weights)
         self.centre_D = full.mean_D
         self.inverse_DD = (full.vectors_DD / (full.values_D + self.penalty)) @ full.vectors_DD.T
         return self
@@ -154,6 +157,48 @@ def _left_out(part: _Spectrum, features: Floats, scores: Floats, weights: Floats
     return np.array(errors)
 
 
+class Linear:
+    """Ridge on sparse TF-IDF, one arm at a time by conjugate gradients: single words may matter, unlike in `Ridge`.
+
+    The penalty is fixed: it is the floor of EMAFusion's page §10, and the right one hardly moves on unit rows.
+    """
+
+    def __init__(self, penalty: float = 3.0) -> None:
+        self.penalty = penalty
+        self.coefficients_VK: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
+        self.intercept_K: Floats = np.zeros(0)
+
+    def fit(self, features: Any, scores: Floats, weights: Floats) -> Self:
+        """See `Regressor.fit`; the features are a sparse matrix (n, v)."""
+        self.coefficients_VK = np.zeros((features.shape[1], scores.shape[1]), dtype=np.float32)
+        self.intercept_K = np.zeros(scores.shape[1])
+        for arm in range(scores.shape[1]):
+            known = np.flatnonzero(~np.isnan(scores[:, arm]))
+            if features.shape[1] == 0:
+                self.intercept_K[arm] = np.average(scores[known, arm], weights=weights[known])
+                continue
+            model: Any = SparseRidge(alpha=self.penalty, solver="sparse_cg", tol=1e-3)
+            model.fit(features[known], scores[known, arm], sample_weight=weights[known])
+            self.coefficients_VK[:, arm], self.intercept_K[arm] = model.coef_, model.intercept_
+        return self
+
+    def predict(self, features: Any) -> Floats:
+        """See `Regressor.predict`."""
+        return np.asarray(features @ self.coefficients_VK, dtype=np.float64) + self.intercept_K
+
+    def arrays(self) -> Arrays:
+        """See `Regressor.arrays`."""
+        return {"coefficients": self.coefficients_VK, "intercept": self.intercept_K}
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
+        """See `Regressor.restored`."""
+        made = cls()
+        made.coefficients_VK = np.asarray(arrays["coefficients"], dtype=np.float32)
+        made.intercept_K = np.asarray(arrays["intercept"], dtype=np.float64)
+        return made
+
+
 class Neighbours:
     """Mean score of the nearest training prompts; how many is chosen by leave-one-out error.
 
@@ -207,20 +252,22 @@ class Neighbours:
         sizes = tuple(size for size in NEIGHBOURS if size <= limit) or (max(limit, 1),)
         if limit < 1:
             return 1
-        nearest = self._nearest(self.features_ND, sizes[-1], skip_self=True)
-        errors = [float(np.nansum(np.square(mean - scores))) for mean in self._means(nearest, sizes)]
+        asked = np.arange(0, len(scores), max(1, len(scores) // PROBES))
+        nearest = self._nearest(self.features_ND[asked], sizes[-1], themselves=asked)
+        errors = [float(np.nansum(np.square(mean - scores[asked]))) for mean in self._means(nearest, sizes)]
         return sizes[int(np.argmin(errors))]
 
-    def _nearest(self, features: NDArray[np.float32], num: int, *, skip_self: bool = False) -> NDArray[np.int64]:
-        """(n, num) indices of training prompts, nearest first."""
+    def _nearest(
+        self, features: NDArray[np.float32], num: int, themselves: NDArray[np.int64] | None = None
+    ) -> NDArray[np.int64]:
+        """(n, num) indices of training prompts, nearest first; ``themselves`` (n,) are not their own neighbours."""
         square = np.square(self.features_ND).sum(axis=1)
         found: list[NDArray[np.int64]] = []
         for start in range(0, len(features), 1000):
             block = features[start : start + 1000]
             distance = square - 2.0 * (block @ self.features_ND.T)
-            if skip_self:
-                rows = np.arange(len(block))
-                distance[rows, start + rows] = np.inf
+            if themselves is not None:
+                distance[np.arange(len(block)), themselves[start : start + 1000]] = np.inf
             near = np.argpartition(distance, num - 1, axis=1)[:, :num]
             inner = np.argsort(np.take_along_axis(distance, near, axis=1), axis=1, kind="stable")
             found.append(np.take_along_axis(near, inner, axis=1))
