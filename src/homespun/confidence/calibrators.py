@@ -265,7 +265,9 @@ def fit_groups(config: Config, keys: Sequence[Key], confidence: ArrayLike, corre
     scores, right = checked(confidence, correct)
     if len(keys) != len(scores):
         raise DataError(f"{len(keys)} keys for {len(scores)} items", "keys", "a key per item")
-    return {key: _fit_or_widen(config, key, keys, scores, right) for key in dict.fromkeys(keys)}
+    index: dict[Key, int] = {}
+    codes = np.asarray([index.setdefault(key, len(index)) for key in keys])
+    return {key: _fit_or_widen(config, key, list(index), codes, scores, right) for key in index}
 
 
 def cross_fit(
@@ -314,10 +316,12 @@ def fold_numbers(problems: ArrayLike, *, folds: int = 5, seed: int = 0) -> Ints:
     return shuffled[codes.reshape(-1)].astype(np.int64)
 
 
-def _fit_or_widen(config: Config, key: Key, keys: Sequence[Key], scores: Floats, right: Floats) -> Calibrator:
+def _fit_or_widen(
+    config: Config, key: Key, distinct: Sequence[Key], codes: Ints, scores: Floats, right: Floats
+) -> Calibrator:
     wider: Key | None = key
     while wider is not None:
-        inside = np.asarray([_covers(wider, other) for other in keys])
+        inside = np.asarray([_covers(wider, other) for other in distinct])[codes]
         if inside.sum() >= config.fewest:
             fitted = fit(config, key, scores[inside], right[inside])
             note = "" if wider == key else f"fitted on {_words(wider)}: the group itself has too few labelled items"

@@ -102,7 +102,7 @@ def _profiles(content: sparse.csr_array) -> tuple[sparse.csr_array, Ints]:
     seen: dict[bytes, int] = {}
     first: list[int] = []
     counts: list[int] = []
-    for row in range(content.shape[0]):
+    for row in range(len(content.indptr) - 1):
         part = slice(content.indptr[row], content.indptr[row + 1])
         key = content.indices[part].tobytes() + b"|" + content.data[part].tobytes()
         place = seen.setdefault(key, len(first))
