@@ -14,15 +14,15 @@ from homespun.runs.run import read_run, root_folder
 Row = dict[str, Any]
 
 LISTING = """
-select id, stage, name, status, strftime(started::timestamp, '%Y-%m-%d %H:%M:%S') as started,
-       date_diff('millisecond', started::timestamp, ended::timestamp) / 1000.0 as seconds,
+select id, stage, name, status, strftime(record.started::timestamp, '%Y-%m-%d %H:%M:%S') as started,
+       date_diff('millisecond', record.started::timestamp, ended::timestamp) / 1000.0 as seconds,
        cost.dollars as dollars, filename as place
 from read_json($files, columns = {
        id: 'varchar', stage: 'varchar', name: 'varchar', status: 'varchar', started: 'varchar', ended: 'varchar',
-       cost: 'struct(dollars double)'}, filename = true, maximum_object_size = 67108864)
-where $stage is null or stage = $stage
-order by started desc, id
+       cost: 'struct(dollars double)'}, filename = true, maximum_object_size = 67108864) as record
+order by record.started::timestamp desc, id
 """
+NEEDED = ("id", "stage", "name", "status", "started", "dollars")
 
 
 def records(root: Path | str | None = None) -> list[Path]:
@@ -41,14 +41,17 @@ def ls(root: Path | str | None = None, *, stage: str | None = None) -> list[Row]
         return []
     with duckdb.connect() as database:
         try:
-            found = database.execute(LISTING, {"files": files, "stage": stage})
+            found = database.execute(LISTING, {"files": files})
             names = [column[0] for column in found.description or ()]
             rows = [dict(zip(names, values, strict=True)) for values in found.fetchall()]
         except duckdb.Error:
-            for path in records(root):
-                read_run(path.parent)  # raises for the one that is damaged
-            raise RunError("the records cannot be read", str(root_folder(root)), "homespun doctor") from None
-    return [{**row, "folder": str(Path(row.pop("place")).parent)} for row in rows]
+            rows = []
+    if len(rows) != len(files) or any(row[key] is None for row in rows for key in NEEDED):
+        for path in files:
+            read_run(Path(path).parent)  # raises for the one that is damaged
+        raise RunError("the records cannot be read", str(root_folder(root)), "the same command again")
+    wanted = [row for row in rows if stage in (None, row["stage"])]
+    return [{**row, "folder": str(Path(row.pop("place")).parent)} for row in wanted]
 
 
 def find(key: str, root: Path | str | None = None) -> Path:

@@ -73,7 +73,7 @@ class RunFolder:
             lock.close()
             raise RunError("another process is working on this run", str(self.path), "wait for it") from None
         self._lock = lock
-        found = read_run(self.path) if (self.path / "run.json").exists() else None
+        found = self._found()
         if found is not None and found.status == "done" and self._intact(found):
             self.record = found
         else:
@@ -113,11 +113,14 @@ class RunFolder:
 
     def finish(self, *, metrics: Mapping[str, Any] | None = None, cost: Cost | None = None) -> Run:
         """Closes the run as done: records metrics, cost and a checksum of every output."""
-        skip = {"run.json", ".lock"}
+        # Hidden files are locks, and what a write that was killed has left.
         outputs = {
             file.relative_to(self.path).as_posix(): sha256(file)
             for file in sorted(self.path.rglob("*"))
-            if file.is_file() and file.name not in skip and "parts" not in file.relative_to(self.path).parts
+            if file.is_file()
+            and file.name != "run.json"
+            and not file.name.startswith(".")
+            and "parts" not in file.relative_to(self.path).parts
         }
         self._write(
             self.record.model_copy(
@@ -131,6 +134,12 @@ class RunFolder:
             )
         )
         return self.record
+
+    def _found(self) -> Run | None:
+        """The record of an earlier run; a damaged one counts as none, so that the work is done again."""
+        with suppress(RunError):
+            return read_run(self.path)
+        return None
 
     def _intact(self, record: Run) -> bool:
         return all(

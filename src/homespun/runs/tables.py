@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ FORMATS = (".parquet", ".csv", ".jsonl", ".ndjson")
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path) -> Generator[Path]:
     """Gives a temporary path beside ``path`` and moves it into place only if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
@@ -93,11 +93,11 @@ def read_table(
     frame = _read(path)
     missing = [name for name in required if name not in frame.columns]
     if missing:
-        there = ", ".join(frame.columns[:12]) or "none"
+        there = ", ".join(name[:40] for name in frame.columns[:12]) or "none"
         raise DataError(f"missing column {', '.join(map(repr, missing))}", str(path), f"columns there: {there}")
     if frame.height == 0:
         raise DataError("the table has no rows", str(path), "a table with at least one row")
-    wanted = dict(required) | {k: v for k, v in (optional or {}).items() if k in frame.columns}
+    wanted: dict[str, Kind] = {**required, **{k: v for k, v in (optional or {}).items() if k in frame.columns}}
     return frame.select(_checked(frame[name], kind, path, name in required) for name, kind in wanted.items())
 
 
@@ -105,8 +105,8 @@ def _read(path: Path) -> pl.DataFrame:
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise DataError(f"unknown table format {suffix!r}", str(path), "one of .parquet .csv .jsonl")
-    if not path.is_file():
-        raise DataError("no such file", str(path), "check the path")
+    if not os.path.isfile(path):  # unlike Path.is_file, it doesn't raise on names too long to exist
+        raise DataError("no such file", str(path)[:500], "check the path")
     if path.stat().st_size == 0:
         raise DataError("the file is empty", str(path), "a table with at least one row")
     try:
@@ -137,7 +137,7 @@ def _checked(column: pl.Series, kind: Kind, path: Path, required: bool) -> pl.Se
     if kind == "boolean":
         if column.dtype == pl.Boolean:
             return column
-        numbers = _numbers(column, where)
+        numbers = _numbers(_worded(column), where)
         bad = ~numbers.is_in([0.0, 1.0]) & numbers.is_not_null()
         if bad.any():
             raise DataError(f"row {_first(bad)} is neither true nor false", where, "true or false")
@@ -167,6 +167,14 @@ def _numbers(column: pl.Series, where: str) -> pl.Series:
     if column.dtype == pl.Null:
         return column.cast(pl.Float64)
     raise DataError(f"holds {column.dtype}, not numbers", where, "numbers")
+
+
+def _worded(column: pl.Series) -> pl.Series:
+    """Text in which true and false, however spelt, are 1 and 0."""
+    if column.dtype != pl.String:
+        return column
+    plain = column.str.strip_chars().str.to_lowercase()
+    return plain.replace({"true": "1", "false": "0"}).alias(column.name)
 
 
 def _first(mask: pl.Series) -> int:
