@@ -17,8 +17,6 @@ from homespun.runs.tables import Kind, read_table
 KEYS = ("dataset", "id", "model")
 APART = ("strategy", "variant", "sample")
 """Columns that tell the samples of one problem and model apart."""
-TEXT: Kind = "text"
-ANY: Kind = "any"
 
 
 def read_votes(
@@ -44,9 +42,11 @@ def read_votes(
         ConfigError: neither verdicts nor problems.
         DataError: a table is wrong, or the two don't belong together.
     """
-    needed = dict.fromkeys(KEYS, TEXT)
-    extra = dict.fromkeys(by, ANY) | dict.fromkeys((*APART, "answer"), TEXT)
-    extra = {name: kind for name, kind in extra.items() if name not in KEYS}
+    needed: dict[str, Kind] = {"dataset": "text", "id": "text", "model": "text"}
+    extra: dict[str, Kind] = {"strategy": "text", "variant": "text", "sample": "text", "answer": "text"}
+    for name in by:
+        if name not in needed:
+            extra.setdefault(name, "any")
     table = read_table(samples, needed, extra)
     if verdicts is not None:
         judged = read_table(verdicts, needed, {**extra, "value": "fraction"})
