@@ -72,10 +72,9 @@ def _joined(table: pl.DataFrame, judged: pl.DataFrame, samples: Path, verdicts: 
         table = table.drop("answer", strict=False)
     new = judged.select(name for name in judged.columns if name not in table.columns)
     if all(frame.select(pl.struct(shared).is_unique().all()).item() for frame in (table, judged)):
-        found = table.join(judged.select(*shared, *new.columns), on=shared, how="left", nulls_equal=True)
-        if found["value"].null_count() == found.height:
+        if table.join(judged, on=shared, how="semi", nulls_equal=True).height == 0:
             raise DataError("no verdict belongs to a sample", str(verdicts), f"the verdicts on {samples}")
-        return found
+        return table.join(judged.select(*shared, *new.columns), on=shared, how="left", nulls_equal=True)
     if table.select(shared).equals(judged.select(shared)):
         return table.hstack(new)
     names = ", ".join(shared)
