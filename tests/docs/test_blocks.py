@@ -1,4 +1,4 @@
-"""Every code block in README and docs runs, as it stands, in a scratch folder. A block that only shows output is `text`."""
+"""Every code block in README and docs runs as it stands, in a scratch folder. A block of output is marked `text`."""
 
 import os
 import re
