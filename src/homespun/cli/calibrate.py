@@ -1,11 +1,13 @@
 """`homespun calibrate`: samples in, confidence measures with their calibration out."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
-from homespun.cli.output import Dry, Json, Runs, progress, show_json, show_rows
+from homespun.cli.output import Dry, Json, Runs, progress, show_json, show_plan, show_rows
 from homespun.errors import ConfigError
 
+Measure = Literal["agreement", "entropy", "fsd"]
+MEASURES: tuple[str, ...] = get_args(Measure)
 COLUMNS = {
     "measure": "",
     "mode": "",
@@ -58,14 +60,14 @@ def calibrate(
         samples=samples,
         problems=problems,
         verdicts=verdicts,
-        measures=_words(measure),
+        measures=_measures(measure),
         by=_words(by),
         mode=mode,
         bins=bins,
         grader=grader,
     )
     if dry:
-        show_json(request.plan())
+        show_plan(request.settings(), {"samples": samples, "problems": problems, "verdicts": verdicts})
         return
     with progress("calibrating") as advance:
         result = request.run(root=runs, progress=advance)
@@ -74,6 +76,13 @@ def calibrate(
         return
     _show(result.rows, request.by)
     print(f"\nraw consistency, not yet a probability; fitted maps are in the run: {result.run}")
+
+
+def _measures(text: str) -> tuple[Measure | Literal["all"], ...]:
+    words = _words(text)
+    if not words or any(word not in (*MEASURES, "all") for word in words):
+        raise ConfigError(f"unknown measure {text!r}", "--measure", f"{', '.join(MEASURES)} or all")
+    return cast(tuple[Measure | Literal["all"], ...], words)
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from homespun.cli.output import Dry, Json, Runs, progress, show_json, show_rows
+from homespun.cli.output import Dry, Json, Runs, progress, show_json, show_plan, show_rows
 
 COLUMNS = {
     "dataset": "",
@@ -45,7 +45,10 @@ def grade(
     from homespun.evals import grade as stage
 
     if dry:
-        show_json(stage.plan(problems, completions, mode=mode, grader=grader, root=runs))
+        show_plan(
+            {"mode": mode, "grader": grader, "out": out and str(out)},
+            {"problems": problems, "completions": completions},
+        )
         return
     with progress("grading") as advance:
         result = stage.grade(problems, completions, mode=mode, grader=grader, out=out, root=runs, progress=advance)

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from homespun.runs.report import cell
+from homespun.runs.tables import sha256
 
 Json = Annotated[bool, Parameter(name="--json", negative=())]
 Dry = Annotated[bool, Parameter(name="--dry", negative=())]
@@ -49,13 +50,23 @@ def show_rows(rows: Sequence[Row], columns: Mapping[str, str], title: str | None
     Console(file=sys.stdout, width=width, highlight=False, markup=False).print(table)
 
 
+def show_plan(config: Row, inputs: Mapping[str, Path | None], **forecast: float) -> None:
+    """Prints what would be done: resolved configuration, inputs with their checksums, forecast of cost.
+
+    Raises:
+        DataError: an input cannot be read.
+    """
+    files = {name: {"path": str(path), "sha256": sha256(path)} for name, path in inputs.items() if path is not None}
+    show_json({"config": config, "inputs": files, "forecast": {"dollars": 0.0, **forecast}})
+
+
 def say(line: str) -> None:
     """One line of progress on stderr."""
     print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager
-def progress(label: str) -> Iterator[Advance]:
+def progress(label: str) -> Generator[Advance]:
     """A bar on a terminal; elsewhere a line at the start, every ten seconds, and at the end."""
     if sys.stderr.isatty():
         console = Console(file=sys.stderr)

@@ -13,10 +13,13 @@ import polars as pl
 
 from homespun import data
 from homespun.confidence import calibrate as confidence
+from homespun.errors import DataError
 from homespun.evals import grade as grading
+from homespun.records import Decision
+from homespun.router import explain, outcomes_from
 from homespun.router import fit as routing
-from homespun.router import outcomes_from
 from homespun.runs.run import open_run, root_folder
+from homespun.runs.tables import Kind, read_table
 
 Progress = Callable[[int, int], None]
 Watch = Callable[[str], Any]
@@ -33,7 +36,7 @@ class Calibration:
     """Gold answers; the samples are graded by them first."""
     verdicts: Path | None = None
     """Rows of an earlier grading of the same samples."""
-    measures: tuple[str, ...] = ("all",)
+    measures: tuple[confidence.Measure | Literal["all"], ...] = ("all",)
     """agreement, entropy, fsd; or all."""
     by: tuple[str, ...] = ()
     """Columns to report by."""
@@ -44,9 +47,9 @@ class Calibration:
     grader: str | None = None
     """Grader for data sets without one."""
 
-    def plan(self) -> dict[str, Any]:
-        """The resolved configuration, as JSON."""
-        return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+    def settings(self) -> dict[str, Any]:
+        """The resolved configuration without the tables, as JSON."""
+        return {key: value for key, value in asdict(self).items() if key not in ("samples", "problems", "verdicts")}
 
     def run(self, *, root: Path | None = None, progress: Progress | None = None) -> confidence.CalibrateResult:
         """Grades where needed, then measures.
@@ -54,14 +57,15 @@ class Calibration:
         Raises:
             DataError: a table is wrong.
         """
-        verdicts = self.verdicts
+        samples, verdicts = self.samples, self.verdicts
         if self.problems is not None:
+            samples = gradeable(samples, root=root)
             graded = grading.grade(
-                self.problems, self.samples, mode=self.mode, grader=self.grader, root=root, progress=progress
+                self.problems, samples, mode=self.mode, grader=self.grader, root=root, progress=progress
             )
             verdicts = graded.folder / "verdicts.parquet"
         return confidence.calibrate(
-            self.samples,
+            samples,
             verdicts=verdicts,
             measures=self.measures,
             by=self.by,
@@ -69,6 +73,40 @@ class Calibration:
             bins=self.bins,
             root=root,
         )
+
+
+def gradeable(samples: Path, *, root: Path | None = None) -> Path:
+    """Completes a table of samples with what grading needs: a strategy, a completion, a number for each sample.
+
+    Samples that hold only an answer are read as if they said "The answer is …"; without a strategy they are read as
+    chains of thought. A table that has all columns is taken as it is.
+
+    Raises:
+        DataError: the table is wrong, or has neither completions nor answers.
+    """
+    apart = ("strategy", "variant", "sample")
+    optional: dict[str, Kind] = dict.fromkeys((*apart, "completion", "answer"), "text")
+    table = read_table(samples, {"dataset": "text", "id": "text", "model": "text"}, optional)
+    there = set(table.columns)
+    if not there & {"completion", "answer"}:
+        raise DataError(
+            "neither a column 'completion' nor 'answer'", str(samples), f"columns there: {', '.join(there)}"
+        )
+    if {"completion", "strategy"} <= there:
+        return samples
+    said = pl.format("The answer is {}.", pl.col("answer").str.strip_chars().str.strip_suffix("."))
+    added = {
+        "strategy": pl.lit("cot"),
+        "completion": said.fill_null("") if "answer" in there else pl.lit(""),
+        "sample": pl.int_range(pl.len()).over("dataset", "id", "model").cast(pl.String),
+    }
+    if there & set(apart[1:]):
+        del added["sample"]
+    with open_run("samples", samples.stem, config={}, inputs={"samples": samples}, root=root) as run:
+        if not run.done:
+            run.write("samples", table.with_columns(**{k: v for k, v in added.items() if k not in there}))
+            run.finish(metrics={"rows": table.height})
+        return run.path / "samples.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,9 +190,16 @@ def turn(config: Turn, *, watch: Watch, root: Path | None = None) -> Turned:
         reliability=across.reliability,
         routes=evaluated.rows,
         n=evaluated.n,
-        examples=[],
+        examples=_examples(evaluated),
         folders={"grade": greedy.folder, "calibrate": across.run, "router": router, "route": evaluated.run},
     )
+
+
+def _examples(evaluated: routing.EvalResult) -> list[str]:
+    """In words: a decision that stopped early, one of middling length and the longest, under the balanced preset."""
+    chosen = evaluated.decisions.filter(pl.col("preset") == "balanced").sort("cost", "prompt_id")
+    rows = [chosen.height // 10, chosen.height // 2, (99 * chosen.height) // 100]
+    return [explain.in_words(Decision.model_validate_json(chosen["decision"][row])) for row in rows]
 
 
 def make(

@@ -42,7 +42,8 @@ def headline(routes: Sequence[Row]) -> dict[str, Row]:
     """The rows that tell the story: best single, presets, random and oracle; keyed by what they are."""
     singles = [row for row in routes if row["kind"] == "single"]
     rows = {"best single": max(singles, key=lambda row: (row["score"], -row["cost"]))}
-    rows |= {row["name"]: row for row in routes if row["kind"] == "fusion" and row["name"] in PRESETS}
+    presets = {f"fusion {name}": name for name in PRESETS}
+    rows |= {presets[row["name"]]: row for row in routes if row["name"] in presets}
     return rows | {row["kind"]: row for row in routes if row["kind"] in ("random", "oracle")}
 
 
@@ -56,8 +57,8 @@ def write(turned: Turned, folder: Path) -> Path:
     )
     page.cards(
         {
-            f"score; the best single pair, {best['name']}, reaches {best['score']:.1%}": f"{chosen['score']:.1%}",
-            f"per 1,000 questions; the best single pair costs ${1000 * best['cost']:.2f}": f"${1000 * chosen['cost']:.2f}",
+            f"score; best single pair ({best['name']}): {best['score']:.1%}": f"{chosen['score']:.1%}",
+            f"per 1,000 questions; best single pair: ${1000 * best['cost']:.2f}": f"${1000 * chosen['cost']:.2f}",
             "of the best single pair's cost": f"{chosen['cost'] / best['cost']:.0%}",
             "best possible choice, known only afterwards": f"{rows['oracle']['score']:.1%}",
         }
@@ -81,7 +82,7 @@ def _routes(page: Page, turned: Turned, folder: Path) -> None:
         frontier(turned.routes), "Score and dollars per 1,000 questions, held-out questions.", folder / "frontier.png"
     )
     rows = headline(turned.routes)
-    parts = [row for row in turned.routes if row["kind"] == "part"]
+    parts = [row for row in turned.routes if row["kind"] == "part" and row["name"].endswith("balanced")]
     page.table([*rows.values(), *parts], ROUTES, mark=[list(rows).index(name) for name in PRESETS if name in rows])
     if turned.examples:
         page.section("Three decisions, in words", "What `homespun route explain ID` tells.")
@@ -134,9 +135,9 @@ def frontier(routes: Sequence[Row]) -> "Figure":
     best = headline(routes)["best single"]
     _mark(axes, best, f"best single: {best['name']}", (8, -14))
     for row in curve:
-        if row["name"] in PRESETS:
+        if "μ" not in row["name"]:
             axes.scatter([1000 * row["cost"]], [100 * row["score"]], s=60, color=COLOURS["fusion"], zorder=5)
-            _mark(axes, row, row["name"], (-6, 10))
+            _mark(axes, row, row["name"].removeprefix("fusion "), (-6, 10))
     axes.set_xscale("log")
     axes.set_xlabel("dollars per 1,000 questions (log scale)")
     axes.set_ylabel("score, %")
