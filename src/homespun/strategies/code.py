@@ -63,7 +63,8 @@ def _clean(completion: str) -> str:
     fenced = FENCE.findall(completion)
     if fenced:
         return "\n".join(block.rstrip() for block in fenced) + "\n"
-    stop = next((found for found in STOP.finditer(completion) if STATEMENT.search(completion, 0, found.start())), None)
+    begun = STATEMENT.search(completion)
+    stop = STOP.search(completion, begun.end()) if begun else None
     lines = completion[: stop.start() if stop else None].split("\n")
     first = next((number for number, line in enumerate(lines) if line.strip() and CODE_LINE.match(line)), 0)
     last = len(lines)

@@ -17,12 +17,12 @@ import re
 from homespun.strategies.base import Mode, Parsed
 from homespun.strategies.kinds import kind_of
 
-STATED = re.compile(r"answer(?: to the question)? is:?(?=\s|[*\"“$(\\])", re.IGNORECASE)
+STATED = re.compile(r'answer(?: to the question)? is:?(?=\s|[*"“$(\\]|\Z)', re.IGNORECASE)
 PLAIN_WORD = re.compile(r"[\s*\"“'(]*(yes|no|true|false)[*\"”')]*(?P<end>\s*$|\s*[.!;\n#])", re.IGNORECASE)
 ANY_WORD = re.compile(r"[\s*\"“'(]*(yes|no|true|false)\b", re.IGNORECASE)
 SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
 FINAL = re.compile(r"^final answer\b", re.IGNORECASE | re.MULTILINE)
-PLAN = re.compile(r"^\s*plan:\s*", re.IGNORECASE | re.MULTILINE)
+PLAN = re.compile(r"^[ \t]*plan:", re.IGNORECASE | re.MULTILINE)
 DIGIT = re.compile(r"\d")
 SHOWN = 60
 
