@@ -63,8 +63,8 @@ class Features:
         self._mean_D: Floats = np.zeros(0)
         self._scale_D: Floats = np.ones(0)
 
-    def fit(self, prompts: Sequence[str]) -> Self:
-        """Learns vocabulary, directions and scaling.
+    def fit(self, prompts: Sequence[str]) -> Seen:
+        """Learns vocabulary, directions and scaling; returns the view of these very prompts.
 
         Raises:
             DataError: no prompt was given.
@@ -72,18 +72,17 @@ class Features:
         """
         if not prompts:
             raise DataError("no prompt to learn features from", "features", "at least one")
-        texts = [clip(prompt) for prompt in prompts]
-        self.terms.fit(texts)
-        self._directions_VR = self._directions(self._term_rows(texts))
-        raw = self._raw(prompts).dense
+        terms = self.terms.fit([clip(prompt) for prompt in prompts])
+        self._directions_VR = self._directions(terms)
+        raw = self._raw(prompts, terms)
         self._mean_D = raw.mean(axis=0)
         self._scale_D = self._scales(raw - self._mean_D)
-        return self
+        return Seen((raw - self._mean_D) * self._scale_D, terms)
 
     def see(self, prompts: Sequence[str]) -> Seen:
         """Dense and sparse view of n prompts."""
-        raw = self._raw(prompts)
-        return Seen((raw.dense - self._mean_D) * self._scale_D, raw.terms)
+        terms = self.terms.transform([clip(prompt) for prompt in prompts])
+        return Seen((self._raw(prompts, terms) - self._mean_D) * self._scale_D, terms)
 
     def transform(self, prompts: Sequence[str]) -> Floats:
         """(n, d) the dense view alone."""
@@ -145,17 +144,13 @@ class Features:
         model: Any = TruncatedSVD(rank, n_iter=3, random_state=self.config.seed).fit(terms)
         return np.ascontiguousarray(model.components_.T, dtype=np.float32)
 
-    def _term_rows(self, texts: Sequence[str]) -> Any:
-        return self.terms.transform(texts) if len(self.terms) else np.zeros((len(texts), 0))
-
-    def _raw(self, prompts: Sequence[str]) -> Seen:
-        texts = [clip(prompt) for prompt in prompts]
-        terms, blocks = self._term_rows(texts), [scalars_of(prompts)]
+    def _raw(self, prompts: Sequence[str], terms: Any) -> Floats:
+        blocks = [scalars_of(prompts)]
         if self._directions_VR.size:
             blocks.append(np.asarray(terms @ self._directions_VR, dtype=np.float64))
         if self.config.embed:
-            blocks.append(embed(texts))
-        return Seen(np.hstack(blocks), terms)
+            blocks.append(embed([clip(prompt) for prompt in prompts]))
+        return np.hstack(blocks)
 
     def _scales(self, centred: Floats) -> Floats:
         """One scale per scalar, one for each other block, so that every block has unit mean square norm."""

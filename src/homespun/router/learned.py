@@ -108,7 +108,7 @@ class Predictor:
             DataError: nothing to learn from, shapes that do not fit, or scores outside 0–1.
         """
         target, weight = _checked(prompts, scores, weights)
-        seen = self.features.fit(prompts).see(prompts)
+        seen = self.features.fit(prompts)
         block = np.zeros((len(target), 0))
         if labels is not None and len(set(labels)) > 1:
             self.labels = SoftLabels()

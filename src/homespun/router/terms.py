@@ -43,19 +43,26 @@ class Terms:
     def __len__(self) -> int:
         return sum(len(part.idf) for part in self._parts.values())
 
-    def fit(self, texts: Sequence[str]) -> Self:
-        """Learns which terms there are (those in two texts at least) and how rare they are."""
+    def fit(self, texts: Sequence[str]) -> Any:
+        """Learns which terms there are (those in two texts at least) and how rare they are.
+
+        Returns:
+            (n, v) the rows of these very texts, as `transform` would give them.
+        """
+        blocks: list[Any] = [sparse.csr_matrix((len(texts), 0), dtype=np.float32)]
         for name in self._wanted:
             model: Any = self._kinds[name]
             with suppress(ValueError):  # no term occurs in two texts
-                model.fit(texts)
+                blocks.append(model.fit_transform(texts))
                 self._parts[name] = _Part(model.build_analyzer(), model.vocabulary_, model.idf_.astype(np.float32))
-        return self
+        return sparse.hstack(blocks, format="csr")
 
     def transform(self, texts: Sequence[str]) -> Any:
         """(n, v) sparse rows in float32."""
         blocks = [_rows(part, texts) for part in self._parts.values()]
-        return sparse.hstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
+        if len(blocks) == 1:
+            return blocks[0]
+        return sparse.hstack([sparse.csr_matrix((len(texts), 0), dtype=np.float32), *blocks], format="csr")
 
     def vocabularies(self) -> dict[str, list[str]]:
         """Terms by kind, in the order of their columns."""
