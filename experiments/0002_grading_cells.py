@@ -1,7 +1,7 @@
 """Question: does our own parsing and execution reproduce the recorded answers, cell by cell?
 
-Hypothesis: in every (model, strategy, data set) cell of the reference table in the notice of the recorded data, accuracy
-from our parsing and execution is within 1.0 point, but where strict reading differs by design.
+Hypothesis: in every (model, strategy, data set) cell of the reference table in the notice of the recorded data,
+accuracy from our parsing and execution is within 1.0 point, but where strict reading differs by design.
 
     python experiments/0002_grading_cells.py [strict|paper] [--rows]
 

@@ -15,7 +15,8 @@ Not promised:
     * protection against a bug in the kernel itself: use a virtual machine for that;
     * that a program cannot learn that it is in a sandbox, or what earlier programs in the same worker said: it is a
       copy of the worker's memory. It cannot change what they answered, nor the answers of later ones;
-    * that timing or the processor's caches carry nothing out;
+    * that timing or the processor's caches carry nothing out; or that a program costs the kernel no memory beyond its
+      limits for as long as its processor time lasts (a hundred thousand empty files, say);
     * that root is mapped to somebody else: started by root, programs run without any capability, but as root's user.
 There is no second, unprotected way to run a program: without bubblewrap there is a SandboxError.
 """

@@ -52,9 +52,11 @@ class Channel:
 
     def _greet(self) -> None:
         greeting = None
+        poller = select.poll()
+        poller.register(self._replies, select.POLLIN)
         while greeting is None:
             left = self.deadline - time.monotonic()
-            if left <= 0 or not select.select([self._replies], [], [], left)[0]:
+            if left <= 0 or not poller.poll(left * 1000):
                 raise EOFError
             greeting = self.receive()
         if greeting["missing"]:

@@ -70,10 +70,11 @@ class Pool:
         return [self._execution(item, replies.get(_key(item))) for item in programs]
 
     def close(self) -> None:
-        """Kills all workers. The pool can be used again: it then starts new ones."""
-        for channels in self._idle.values():
-            while channels:
-                channels.pop().close()
+        """Kills all idle workers, after waiting for a batch that runs in another thread; new ones start on need."""
+        with self._lock:
+            for channels in self._idle.values():
+                while channels:
+                    channels.pop().close()
 
     def __enter__(self) -> Self:
         return self
@@ -145,8 +146,11 @@ class _Batch:
         if not self.busy:
             return
         left = min(channel.deadline for channel in self.busy) - time.monotonic()
-        ready, _, _ = select.select(list(self.busy), [], [], max(0.0, left))
-        for channel in ready:
+        poller = select.poll()
+        for channel in self.busy:
+            poller.register(channel, select.POLLIN)
+        ready = {number for number, _ in poller.poll(max(0.0, left) * 1000)}
+        for channel in [item for item in self.busy if item.fileno() in ready]:
             try:
                 reply = channel.receive()
             except (EOFError, ConnectionError):
