@@ -105,3 +105,18 @@ def test_a_file_that_is_no_cache_is_one_line(tmp_path):
     assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match="cannot be opened"):
         Cached(Scripted([Rule()]), tmp_path)
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_cannot_be_kept_is_not_lost(ask, tmp_path):
+    async with Cached(Scripted([Rule(replies=("done",))]), tmp_path / "c.sqlite") as model:
+        with sqlite3.connect(tmp_path / "c.sqlite") as store:
+            store.execute("CREATE TRIGGER full BEFORE INSERT ON answers BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+        store.close()
+        [row] = await model.sample(ask())
+        assert (row.text, model.unkept) == ("done", 1)
+        with sqlite3.connect(tmp_path / "c.sqlite") as store:
+            store.execute("DROP TABLE answers")
+        store.close()
+        with pytest.raises(DataError, match="cannot be read"):
+            await model.sample(ask())

@@ -8,6 +8,7 @@ import hashlib
 import json
 import sqlite3
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,16 @@ class Cached(Wrapper):
 
     Raises:
         DataError: the file is no SQLite database, or cannot be written.
+
+    Attributes:
+        hits: Calls that were answered from the file.
+        misses: Calls that were not.
+        unkept: Answers that could not be written.
     """
 
     def __init__(self, inner: Model, path: Path | str) -> None:
         super().__init__(inner)
-        self.hits = self.misses = 0
+        self.hits = self.misses = self.unkept = 0
         self._path, self._lock = Path(path), threading.Lock()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +66,7 @@ class Cached(Wrapper):
         self.misses += 1
         rows = await self.inner.sample(prompt, n)
         if all(row.finish != "error" for row in rows):
-            await to_thread.run_sync(self._write, key, _encode(rows))
+            self.unkept += not await to_thread.run_sync(self._write, key, _encode(rows))
         return rows
 
     async def close(self) -> None:
@@ -70,12 +76,18 @@ class Cached(Wrapper):
 
     def _read(self, key: str) -> str | None:
         with self._lock:
-            row = self._store.execute("SELECT rows FROM answers WHERE key = ?", (key,)).fetchone()
+            try:
+                row = self._store.execute("SELECT rows FROM answers WHERE key = ?", (key,)).fetchone()
+            except sqlite3.Error as error:
+                raise DataError(f"cannot be read: {error}", str(self._path), "remove it, or name another") from None
         return None if row is None else row[0]
 
-    def _write(self, key: str, rows: str) -> None:
-        with self._lock, self._store:
+    def _write(self, key: str, rows: str) -> bool:
+        """Keeps an answer; a disk that is full must not lose what was paid for, so False instead of an error."""
+        with self._lock, suppress(sqlite3.Error), self._store:
             self._store.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (key, self.name, rows))
+            return True
+        return False
 
 
 def content_key(model: str, prompt: Prompt, n: int) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from homespun.errors import ConfigError, ModelError
 from homespun.models import wire
@@ -57,6 +57,7 @@ class Local:
         self.name = f"local:{model}"
         self.config = config or LocalConfig()
         self._path, self._lock = path, threading.Lock()
+        self._waiting = CapacityLimiter(1)  # calls wait here, not in a worker thread that others could use
         self._server: Any = None
 
     async def sample(self, prompt: Prompt, n: int = 1) -> list[Sample]:
@@ -65,14 +66,17 @@ class Local:
         Raises:
             ModelError: xllamacpp or the weights cannot be had.
         """
-        return [await to_thread.run_sync(self._draw, prompt, index) for index in range(n)]
+        return [await to_thread.run_sync(self._draw, prompt, index, limiter=self._waiting) for index in range(n)]
 
     def worst_case(self, prompt: Prompt, n: int = 1) -> float:
         """Zero: time is counted, dollars are not."""
         return 0.0
 
     async def close(self) -> None:
-        """Frees the model; the next call loads it again."""
+        """Frees the model once it is idle; the next call loads it again."""
+        await to_thread.run_sync(self._free, limiter=self._waiting)
+
+    def _free(self) -> None:
         with self._lock:
             self._server = None
 
@@ -80,7 +84,10 @@ class Local:
         with self._lock:  # one sequence at a time: what runs beside it must not change an answer
             server = self._loaded()
             started = time.monotonic()
-            answer = cast("dict[str, Any]", server.handle_chat_completions(self._body(prompt, index)))
+            try:
+                answer = cast("dict[str, Any]", server.handle_chat_completions(self._body(prompt, index)))
+            except (RuntimeError, ValueError) as error:
+                return failure(prompt, self.name, index, f"llama.cpp: {error}")
             seconds = time.monotonic() - started
         outcome = wire.read_completion(json.dumps(answer).encode())
         if isinstance(outcome, wire.Broken):
