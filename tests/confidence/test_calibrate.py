@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from homespun.confidence.calibrate import calibrate, vote
-from homespun.confidence.calibrators import FEWEST, Isotonic
+from homespun.confidence.calibrators import FEWEST, Histogram
 from homespun.confidence.scores import auroc, base_rate_brier, brier, ece
 from homespun.confidence.verdicts import read_votes
 from homespun.errors import ConfigError, DataError
@@ -74,7 +74,7 @@ def test_another_setting_is_another_run(files, tmp_path):
     samples, verdicts = files
     runs = {
         calibrate(samples, verdicts=verdicts, root=tmp_path, **settings).run
-        for settings in ({}, {"bins": 15}, {"mode": "paper"}, {"by": ("model",)}, {"seed": 1}, {"config": Isotonic()})
+        for settings in ({}, {"bins": 15}, {"mode": "paper"}, {"by": ("model",)}, {"seed": 1}, {"config": Histogram()})
     }
     assert len(runs) == 6
 

@@ -13,6 +13,7 @@ that was stopped is not one of fixed n: a map of `homespun.confidence.calibrator
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -83,6 +84,7 @@ class Stopped(NamedTuple):
     """Whether draws were left."""
 
 
+@cache
 def leader_is_ahead(first: int, second: int) -> float:
     """P(share of the leader > share of the second) under a uniform prior, in [0.5, 1) for first ≥ second.
 

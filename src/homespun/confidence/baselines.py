@@ -104,7 +104,7 @@ def parse_percent(text: str, mode: Mode = "strict") -> Stated:
     values = marked or {value for value, _ in found}
     if len(values) != 1:
         return Stated(None, "no percentage" if not values else f"{len(values)} different percentages")
-    value = values.pop()
+    (value,) = values
     if not 0 <= value <= 100:
         return Stated(None, f"{value:g} is not from 0 to 100")
     if not marked and 0 < value < 1:
