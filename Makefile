@@ -46,7 +46,8 @@ fix: setup ## mend what can be mended by itself
 	$(BIN)/python tools/cli_docs.py
 
 lock: ## renew requirements.lock from pyproject.toml
-	bash tools/lock.sh
+	@test -x $(BIN)/python || python3 -m venv .venv
+	$(BIN)/python tools/lock.py
 
 clean: ## remove the environment and what was built
 	rm -rf .venv site build dist

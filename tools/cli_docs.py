@@ -10,9 +10,9 @@ os.environ["COLUMNS"] = "110"
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "guide" / "command-line.md"
 HEAD = """# Command line
 
-Made from the real help by `tools/cli_docs.py`. Results go to stdout, progress to stderr. `--json` gives one JSON object:
-scores are fractions, costs are mean dollars per question, times are seconds. Exit code 2 means bad input, 1 a failed
-run; an error is one line that names what, where and what to try.
+Made from the real help by `tools/cli_docs.py`. Results go to stdout, progress to stderr. With `--json`, scores are
+fractions, costs are mean dollars per question, times are seconds. Exit code 2 means bad input, 1 a failed run; an error
+is one line that names what, where and what to try.
 """
 
 

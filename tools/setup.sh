@@ -37,7 +37,7 @@ if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'
 fi
 
 pip=(.venv/bin/python -m pip --disable-pip-version-check --quiet)
-say "installing $(grep -cE '^[a-zA-Z0-9]' requirements.lock) pinned packages"
+say "installing $(grep -c == requirements.lock) pinned packages"
 # The lock is complete, so nothing is resolved here; warnings of the registry client are kept for a failure.
 log=$(mktemp)
 "${pip[@]}" install --no-deps -r requirements.lock >"$log" 2>&1 || { grep -v '^WARNING' "$log" | tail -n 8 >&2; stop "pip failed"; }
