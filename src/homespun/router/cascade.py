@@ -153,7 +153,8 @@ def _situation(codes: Ints, scores: Floats, prior: Floats, paid: Arms, folds: In
         weights, first, seen = np.zeros(0), np.zeros(len(codes)), state(None, codes[:, :0], prior)
     penalty = np.full(seen.shape[1], ridge)
     penalty[0] = 1e-6
-    return _Situation(weights, first, seen, np.linalg.solve(seen.T @ seen + np.diag(penalty), seen.T))
+    solve = np.asarray(np.linalg.solve(seen.T @ seen + np.diag(penalty), seen.T), dtype=np.float64)
+    return _Situation(weights, first, seen, solve)
 
 
 def cross_fitted(codes: Ints, scores: Floats, prior: Floats, paid: Arms, folds: Ints) -> tuple[Floats, Standing]:
@@ -219,7 +220,7 @@ def _pruned(nodes: Plan, reached: Sequence[Arms]) -> Plan:
 def _reached(choice: dict[Arms, Ints]) -> list[Arms]:
     """Sets that some training prompt passes through, breadth first."""
     empty: Arms = ()
-    waiting = {empty: np.arange(len(choice[empty]))}
+    waiting: dict[Arms, Ints] = {empty: np.arange(len(choice[empty]))}
     order: list[Arms] = []
     while waiting:
         paid = min(waiting, key=lambda arms: (len(arms), arms))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from homespun.errors import DataError
 from homespun.router.dial import DIAL
 from homespun.router.explain import decisions
-from homespun.router.frontier import aiq, cost_saving, hull_quality, oracle, upper_hull
+from homespun.router.frontier import aiq, cost_saving, hull_cost, hull_quality, oracle, upper_hull
 from homespun.router.intervals import resamples
 from homespun.router.learn import best_single
 from homespun.router.outcomes import Outcomes, prompt_id, read_outcomes
@@ -132,7 +132,7 @@ def _evaluate(
     weights = np.concatenate(list(resamples(len(table), num_resamples=num_resamples, groups=groups)))
     rows = _rows(lines, table, tried, weights)
     chosen = {preset: tried["fusion"][mu] for preset, mu in router.presets["fusion"].items()}
-    return rows, _differences(router, table, tried, lines, weights), decisions(router.knowledge, table, chosen)
+    return rows, _differences(table, tried, lines, weights), decisions(router.knowledge, table, chosen)
 
 
 def _baselines(table: Outcomes) -> list[_Line]:
@@ -166,7 +166,7 @@ def _rows(
     weak = min(singles, key=lambda line: float(line.cost.mean()))
     ends = [(float(line.cost.mean()), float(np.nanmean(line.score))) for line in (weak, strong)]
     top = max(float(line.cost.mean()) for line in lines)
-    curves = {
+    curves: dict[str, tuple[Floats, Floats]] = {
         name: (
             np.array([each.cost.mean() for each in results.values()]),
             np.array([each.score.mean() for each in results.values()]),
@@ -175,7 +175,7 @@ def _rows(
     }
     rows: list[dict[str, Any]] = []
     for line in lines:
-        point = (np.array([line.cost.mean()]), np.array([np.nanmean(line.score)]))
+        point: tuple[Floats, Floats] = (np.array([line.cost.mean()]), np.array([float(np.nanmean(line.score))]))
         cost, score = curves[line.curve] if line.curve else point
         low, high = _interval(line.score, weights)
         values = (
@@ -203,8 +203,8 @@ def _recovered(cost: Floats, score: Floats, ends: list[tuple[float, float]]) -> 
     hull = upper_hull(np.append(cost, cheap), np.append(score, low))
     share = np.linspace(0.0, 1.0, GRID)
     gain = (hull_quality(hull, cheap + share * (dear - cheap)) - low) / (high - low)
-    half = np.flatnonzero(gain >= 0.5)
-    return float(np.trapezoid(gain, share)), float(share[half[0]]) if len(half) else None
+    half = hull_cost(hull, (low + high) / 2)
+    return float(np.trapezoid(gain, share)), _known((half - cheap) / (dear - cheap))
 
 
 def _interval(values: Floats, weights: Floats) -> tuple[float, float]:
@@ -215,7 +215,6 @@ def _interval(values: Floats, weights: Floats) -> tuple[float, float]:
 
 
 def _differences(
-    router: RouterFolder,
     table: Outcomes,
     tried: dict[str, dict[float, Replay]],
     lines: list[_Line],
@@ -223,16 +222,14 @@ def _differences(
 ) -> list[dict[str, Any]]:
     """Fusion presets against the best single arm, and against each part at a setting that cost no less.
 
-    Which fusion setting stands against a part is decided by the costs on validation prompts.
+    Which fusion setting stands against a part is decided by money alone: the dearest that costs no more than it.
     """
     single = table.arms[best_single(table)]
     best = next(line for line in lines if line.name == single)
     pairs = [(line, best) for line in lines if line.kind == "fusion" and "μ" not in line.name]
-    spent = {mu: cost for mu, _, cost in router.validation["fusion"]}
+    spent = {mu: float(each.cost.mean()) for mu, each in tried["fusion"].items()}
     for line in (line for line in lines if line.kind == "part"):
-        part, preset = line.curve or "", line.name.rsplit(" ", 1)[1]
-        price = next(cost for mu, _, cost in router.validation[part] if mu == router.presets[part][preset])
-        within = [mu for mu in DIAL if spent[mu] <= price] or [min(DIAL, key=lambda mu: spent[mu])]
+        within = [mu for mu in spent if spent[mu] <= line.cost.mean()] or [min(spent, key=lambda mu: spent[mu])]
         mu = max(within, key=lambda mu: spent[mu])
         each = tried["fusion"][mu]
         pairs.append((_Line(f"fusion μ={mu:g}", "fusion", each.score, each.cost), line))

@@ -110,7 +110,7 @@ def replay(policy: Policy, outcomes: Outcomes, *, codes: Ints | None = None) -> 
     while groups:
         asked = min(groups, key=lambda arms: (len(arms), arms))
         rows = np.sort(np.concatenate(groups.pop(asked)))
-        visible = np.maximum(codes[np.ix_(rows, list(asked))], UNREADABLE) if asked else np.zeros((len(rows), 0), int)
+        visible = np.maximum(codes[rows][:, list(asked)], UNREADABLE)
         act = policy.act(Seen(rows.copy(), asked, visible))
         _note(result.traces, rows, act)
         stop = act.ask == STOP
