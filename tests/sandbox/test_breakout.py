@@ -82,12 +82,11 @@ while True:
 """
 POOL_SCRIPT = """
 import time
-from homespun.sandbox import Pool, Program
-pool = Pool(workers=1)
-pool.run(Program(id="p", source="answer = 1"))
-channel = pool.take(False)
+from homespun.sandbox import Limits, Pool, Program
+channel = Pool(workers=1, limits=Limits(seconds=60)).take(False)
+channel.send(Program(id="p", source="import time; time.sleep(50)"))
 print(channel.pid, flush=True)
-time.sleep(60)
+time.sleep(50)
 """
 
 
