@@ -79,14 +79,11 @@ def labels(groups: pl.DataFrame) -> Any:
 def mapped(groups: pl.DataFrame, measure: str, config: Config, columns: Sequence[str]) -> np.ndarray:
     """Cross-fitted probabilities, one map per value of the columns and number of samples.
 
-    Groups of samples with too few items for a map of their own are mapped together, by their number alone.
+    Where there are too few items for a map of their own, that of all items with the same number of samples is taken;
+    NaN where even these are too few.
     """
-    indexed = groups.with_row_index("row")
-    sizes = indexed.with_columns(size=pl.len().over(*columns, "n"))
-    enough = pl.col("size") * 4 // 5 >= config.fewest
-    parts = [*sizes.filter(enough).partition_by(*columns, "n"), *sizes.filter(~enough).partition_by("n")]
-    found = np.full(groups.height, np.nan)
-    for part in parts:
+    found = mapped(groups, measure, config, ()) if columns else np.full(groups.height, np.nan)
+    for part in groups.with_row_index("row").partition_by(*columns, "n"):
         key = Key(measure=measure, n=int(part["n"][0]))
         scores, right = part[measure].to_numpy(), part["correct"].to_numpy()
         if part.height * 4 // 5 >= config.fewest:
@@ -100,10 +97,11 @@ def calibrated(groups: pl.DataFrame, by: str) -> str:
     for (name,), part in groups.partition_by(by, as_dict=True, maintain_order=True).items():
         columns = {
             "raw": part["agreement"].to_numpy(),
-            "Platt": mapped(part, "agreement", Platt(), []),
+            "Platt": mapped(part, "agreement", Platt(), ()),
             "Platt per data set": mapped(part, "agreement", Platt(), ["dataset"]),
             "isotonic per data set": mapped(part, "agreement", Isotonic(), ["dataset"]),
         }
+        columns = {label: values for label, values in columns.items() if not np.isnan(values).all()}
         known = ~np.isnan(np.column_stack(list(columns.values()))).any(axis=1)
         kept = {label: values[known] for label, values in columns.items()}
         right = part["correct"].to_numpy()[known]
@@ -207,7 +205,8 @@ def summary(strategies: CalibrateResult, agree: list[str], variants: CalibrateRe
     groups = strategies.groups.drop_nulls("correct")
     raw = [row for row in strategies.rows if row["measure"] == "agreement"]
     beat = [row["model"] for row in raw if row["skill_low"] > 0]
-    worse = [row["model"] for row in raw if row["skill_high"] < 0]
+    poor = {name: [row["model"] for row in strategies.rows if row["measure"] == name and row["skill_high"] < 0]
+            for name in MEASURES}  # fmt: skip
     best = {row["model"]: min((r for r in strategies.rows if r["model"] == row["model"]), key=lambda r: r["brier"])
             for row in raw}  # fmt: skip
     wins = sum(row["measure"] == "agreement" for row in best.values())
@@ -221,10 +220,13 @@ def summary(strategies: CalibrateResult, agree: list[str], variants: CalibrateRe
             f"for {wins} of {len(best)} models. The measure that the paper favours wins for {len(agree)} of the "
             f"{len(judged)} models on which it takes a side ({', '.join(agree) or 'none'}).",
             f"- As a probability, raw agreement beats the constant base rate (interval of the skill above 0) for "
-            f"{', '.join(beat) or 'no model'}; it is worse than the constant for {', '.join(worse) or 'no model'}.",
-            f"- As a ranking it is useful for every model: AUROC {min(aurocs):.3f} to {max(aurocs):.3f}.",
-            f"- One cross-fitted Platt map per model and n leaves an ECE of {min(eces):.3f} to {max(eces):.3f}; maps "
-            "per data set are in the table below.",
+            f"{', '.join(beat) or 'no model'}; it is worse than the constant for {', '.join(poor['agreement']) or 'no model'}.",
+            f"- Raw entropy is worse than the constant for {len(poor['entropy'])} of {len(raw)} models, raw FSD for "
+            f"{len(poor['fsd'])}: they need a map before anybody reads them as a probability.",
+            f"- As a ranking agreement is useful for every model: AUROC {min(aurocs):.3f} to {max(aurocs):.3f}.",
+            f"- One cross-fitted Platt map per model and n leaves an ECE of {min(eces):.3f} to {max(eces):.3f}; we had "
+            f"expected below .05, which holds for {sum(value < 0.05 for value in eces)} of {len(eces)} models. "
+            "Maps per data set are in the table below.",
             f"- On eight prompts of one strategy (code-davinci-002, GSM8K): Brier of agreement "
             f"{pooled['agreement']['brier']:.3f}, entropy {pooled['entropy']['brier']:.3f}, FSD "
             f"{pooled['fsd']['brier']:.3f}, base rate {pooled['agreement']['brier_base']:.3f}.",
@@ -269,6 +271,7 @@ happens to somebody who takes it for one.
 {models}
 
 95 % intervals in brackets; the three measures of a model share their resamples. The base rate is the best constant.
+ECE is biased upwards in small samples, and more so in resamples, so that its interval may lie above a small value.
 
 ![Reliability per model](../assets/calibration-models.png)
 
@@ -279,9 +282,15 @@ Dotted: share right over all. Dashed: perfect calibration. Points with fewer tha
 {guidance}
 
 Negative Brier differences and positive AUROC differences favour agreement. Entropy and FSD fall faster than agreement
-when one or two of five votes stray, and the strategies differ in skill: straying is often the weak strategy's fault
-and not doubt about the answer. So FSD and entropy are underconfident here, where they were better calibrated on draws
-of one prompt from an overconfident chat model. As rankings they differ far less.
+when one or two of five votes stray. The curves above lie over the diagonal: both are underconfident here. A likely
+reason is that the strategies differ in skill, so that a stray vote is often the weak strategy's fault and not doubt
+about the answer, whereas draws of one prompt from a chat model stray too little. As rankings they differ far less.
+
+### Failed extractions: strict and paper mode
+
+{modes}
+
+All models and data sets together, same verdicts; only the treatment of samples without an answer differs.
 
 ### Per data set, all models together
 
@@ -296,7 +305,7 @@ of one prompt from an overconfident chat model. As rankings they differ far less
 {calibrated}
 
 *Brier gained* is raw minus mapped on the same resampled problems. Maps are per model and number of samples; "per data
-set" falls back to one map over the data sets where there are too few items (Platt 100, isotonic 200).
+set" falls back to the map over all data sets where there are too few items to fit (Platt 100, isotonic 200).
 
 ## Eight prompts of one strategy: code-davinci-002, faithful chain of thought
 
@@ -332,6 +341,11 @@ def main() -> None:
         root = Path(folder)
         strategies = calibrate(greedy, verdicts=given.greedy, by=("model",), bins=BINS, root=root)
         datasets = calibrate(greedy, verdicts=given.greedy, by=("dataset",), bins=BINS, root=root)
+        modes = [
+            row
+            for mode in ("strict", "paper")
+            for row in calibrate(greedy, verdicts=given.greedy, mode=mode, bins=BINS, root=root).rows
+        ]
         variants = calibrate(variations, verdicts=given.variations, by=("dataset",), bins=BINS, root=root)
     groups, own = strategies.groups.drop_nulls("correct").sort("model", "dataset", "id"), variants.groups
     plot(groups, "model", DOCS / "assets" / "calibration-models.png")
@@ -344,6 +358,7 @@ def main() -> None:
         counts=verdict_counts(groups),
         models=measured(strategies.rows, "model"),
         guidance=found,
+        modes=measured(modes, "mode"),
         datasets=measured(datasets.rows, "dataset"),
         split=split(groups),
         calibrated=calibrated(groups, "model"),
