@@ -220,7 +220,8 @@ def summary(strategies: CalibrateResult, agree: list[str], variants: CalibrateRe
             f"for {wins} of {len(best)} models. The measure that the paper favours wins for {len(agree)} of the "
             f"{len(judged)} models on which it takes a side ({', '.join(agree) or 'none'}).",
             f"- As a probability, raw agreement beats the constant base rate (interval of the skill above 0) for "
-            f"{', '.join(beat) or 'no model'}; it is worse than the constant for {', '.join(poor['agreement']) or 'no model'}.",
+            f"{', '.join(beat) or 'no model'}; it is worse than the constant for "
+            f"{', '.join(poor['agreement']) or 'no model'}.",
             f"- Raw entropy is worse than the constant for {len(poor['entropy'])} of {len(raw)} models, raw FSD for "
             f"{len(poor['fsd'])}: they need a map before anybody reads them as a probability.",
             f"- As a ranking agreement is useful for every model: AUROC {min(aurocs):.3f} to {max(aurocs):.3f}.",
