@@ -151,3 +151,13 @@ def test_a_sandbox_that_cannot_start_says_what_bubblewrap_said(monkeypatch: pyte
 def test_without_workers_there_is_no_pool() -> None:
     with pytest.raises(ConfigError):
         Pool(workers=0)
+
+
+def test_the_worker_works_in_a_sandbox_only() -> None:
+    """Outside it, clearing up after a program would mean every process of the user."""
+    from homespun.sandbox import worker
+
+    with pytest.raises(RuntimeError, match="process 1"):
+        worker._kill_all()  # pyright: ignore[reportPrivateUsage]
+    with pytest.raises(SystemExit, match="process 1"):
+        worker.main()
