@@ -33,7 +33,7 @@ def decisions(knowledge: Knowledge, table: Outcomes, replays: Mapping[str, Repla
         replays: Per preset what the router did.
     """
     reading = knowledge.read(table.prompts)
-    before = [_text_steps(knowledge, reading, row) for row in range(len(table))]
+    before = [text_steps(knowledge, reading, row) for row in range(len(table))]
     rows = [
         {
             "prompt_id": table.ids[row],
@@ -114,8 +114,8 @@ def _row(file: Path, prompt_id: str, preset: str) -> Decision | None:
         raise DataError("a damaged decision", str(file), "homespun route eval") from None
 
 
-def _text_steps(knowledge: Knowledge, reading: Reading, row: int) -> list[Step]:
-    """What was known before anything was paid for."""
+def text_steps(knowledge: Knowledge, reading: Reading, row: int) -> list[Step]:
+    """The path before anything is paid for: filter, taxonomy, predictor, blend, of one row of a reading."""
     cells, arms = knowledge.classifier.cells, knowledge.arms
     p = reading.cell[row]
     order = np.argsort(-p, kind="stable")[:NUM_LISTED]
