@@ -44,7 +44,8 @@ def test_other_languages_are_told_apart() -> None:
     goal = "(:goal\n\t(and\n\t\t(visited table)\n\t)\n)"
     assert strategy("pot").parse(datalog, "strategyqa").language == "datalog"
     assert strategy("fcot").parse(goal, "saycan").language == "pddl"
-    assert strategy("pot").parse("answer = True", "strategyqa").language == "python"
+    assert strategy("pot").parse("// 1. What is a?\n// It is b.", "strategyqa").language == "datalog"
+    assert strategy("pot").parse("answer = 7 // 2  # half", "strategyqa").language == "python"
 
 
 def test_prelude_goes_with_word_problems_only() -> None:

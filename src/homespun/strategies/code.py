@@ -12,7 +12,7 @@ from homespun.strategies.base import Mode, Parsed
 from homespun.strategies.kinds import kind_of
 
 FENCE = re.compile(r"```[ \t]*(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
-DATALOG = re.compile(r"^[ \t]*\.(?:decl|output|input)\b", re.MULTILINE)
+DATALOG = re.compile(r"^[ \t]*(?:\.(?:decl|output|input)\b|// )", re.MULTILINE)
 PDDL = re.compile(r"\(\s{0,20}:goal\b|\(\s{0,20}define\b", re.IGNORECASE)
 STOP = re.compile(r"^[ \t]*#[ \t]*(?:DONE\b|Q:)", re.MULTILINE)
 _NAME = r"[A-Za-z_][\w.]*(?:\[[^\]\n]{0,80}\])?"
@@ -44,9 +44,9 @@ def program(completion: str, task: str, mode: Mode) -> Parsed:
         return Parsed.code(completion.strip(), "pddl")
     if DATALOG.search(completion):
         return Parsed.code(completion.strip(), "datalog")
-    source = completion.rstrip("#") if mode == "paper" else _clean(completion)
-    if not source.strip():
+    if not completion.strip():
         return Parsed.nothing("the completion is empty")
+    source = completion.rstrip("#") if mode == "paper" else _clean(completion)
     if not STATEMENT.search(source):
         return Parsed.nothing("no program in the completion")
     return Parsed.code(source, "python", prelude(source, task))

@@ -17,7 +17,7 @@ import re
 from homespun.strategies.base import Mode, Parsed
 from homespun.strategies.kinds import kind_of
 
-STATED = re.compile(r'answer(?: to the question)? is:?(?=\s|[*"“$(\\]|\Z)', re.IGNORECASE)
+STATED = re.compile(r'answer is:?(?=\s|[*"“$(\\]|\Z)', re.IGNORECASE)
 PLAIN_WORD = re.compile(r"[\s*\"“'(]*(yes|no|true|false)[*\"”')]*(?P<end>\s*$|\s*[.!;\n#])", re.IGNORECASE)
 ANY_WORD = re.compile(r"[\s*\"“'(]*(yes|no|true|false)\b", re.IGNORECASE)
 SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
