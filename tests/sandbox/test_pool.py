@@ -2,6 +2,8 @@
 
 import os
 import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -161,3 +163,21 @@ def test_the_worker_works_in_a_sandbox_only() -> None:
         worker._kill_all()  # pyright: ignore[reportPrivateUsage]
     with pytest.raises(SystemExit, match="process 1"):
         worker.main()
+
+
+def test_workers_started_by_a_thread_that_has_ended_are_replaced() -> None:
+    """The kernel ends a sandbox with the thread that started it, not only with the process."""
+    with Pool(workers=1) as ours:
+        answers: list[str | None] = []
+        for number in range(3):
+            item = Program(id="p", source=f"import os\nanswer = {number}")
+            thread = threading.Thread(target=lambda one=item: answers.append(ours.run(one).value))
+            thread.start()
+            thread.join()
+        assert answers == ["0", "1", "2"]
+
+
+def test_one_pool_serves_many_threads() -> None:
+    with Pool(workers=2) as ours, ThreadPoolExecutor(4) as threads:
+        items = [Program(id=str(number), source=f"import os\nanswer = {number}") for number in range(12)]
+        assert [done.value for done in threads.map(ours.run, items)] == [str(number) for number in range(12)]
