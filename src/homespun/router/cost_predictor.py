@@ -6,7 +6,6 @@ Duan's smearing factor (1983), the mean of exp(residual). Predictions stay withi
 Legend: n prompts, d features, k arms.
 """
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from homespun.errors import DataError
+from homespun.router.arrays import DAMAGE, read_arrays, under
 from homespun.router.regressors import Ridge
 from homespun.router.scalars import SCALARS, scalars_of
 
@@ -85,12 +85,12 @@ class CostPredictor:
         """
         path, made = Path(folder) / f"{name}.npz", cls()
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                made.smear_K, made.low_K, made.high_K = arrays["smear"], arrays["low"], arrays["high"]
-                made.mean_D, made.scale_D = arrays["mean"], arrays["scale"]
-                made.ridge = Ridge.restored({key[6:]: arrays[key] for key in arrays.files if key.startswith("ridge.")})
+            arrays = read_arrays(path)
+            made.smear_K, made.low_K, made.high_K = arrays["smear"], arrays["low"], arrays["high"]
+            made.mean_D, made.scale_D = arrays["mean"], arrays["scale"]
+            made.ridge = Ridge.restored(under("ridge.", arrays))
             if not np.isfinite(made.predict(["probe"])).all():
                 raise ValueError("its parts do not fit together")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        except DAMAGE as error:
             raise DataError(f"not a saved cost predictor: {error}", str(path), "fit the router again") from None
         return made

@@ -10,7 +10,6 @@ Legend: n prompts, v terms, r latent directions, d features.
 """
 
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import TruncatedSVD
 
 from homespun.errors import DataError
+from homespun.router.arrays import DAMAGE, read_arrays
 from homespun.router.embedding import embed
 from homespun.router.scalars import SCALARS, clip, scalars_of
 from homespun.router.terms import Terms
@@ -117,9 +117,8 @@ class Features:
         """
         try:
             content = json.loads((folder / "features.json").read_text())
-            with np.load(folder / "features.npz", allow_pickle=False) as arrays:
-                return cls._restored(content, {name: arrays[name] for name in arrays.files})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            return cls._restored(content, read_arrays(folder / "features.npz"))
+        except DAMAGE as error:
             raise DataError(f"not a saved set of features: {error}", str(folder), "fit the router again") from None
 
     @classmethod

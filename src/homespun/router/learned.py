@@ -10,7 +10,6 @@ Legend: n prompts, d features, k arms, m regressors.
 """
 
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from homespun.errors import ConfigError, DataError
+from homespun.router.arrays import DAMAGE, read_arrays, under
 from homespun.router.boosting import Boosting
 from homespun.router.factorisation import Factorisation
 from homespun.router.features import FeatureConfig, Features, Seen
@@ -166,9 +166,8 @@ class Predictor:
         folder = Path(folder)
         try:
             content = json.loads((folder / "predictor.json").read_text())
-            with np.load(folder / "predictor.npz", allow_pickle=False) as arrays:
-                return cls._restored(content, {name: arrays[name] for name in arrays.files}, Features.load(folder))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            return cls._restored(content, read_arrays(folder / "predictor.npz"), Features.load(folder))
+        except DAMAGE as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"not a saved predictor: {error}", str(folder), "fit the router again") from None
@@ -181,9 +180,9 @@ class Predictor:
         fields: dict[str, Any] = content["config"] | {"features": features.config, "kinds": kinds}
         made = cls(LearnedConfig(**fields))
         made.features = features
-        made.ridge = Ridge.restored(_under("ridge.", arrays))
-        made.regressors = [KINDS[kind].restored(_under(f"{i}.", arrays)) for i, kind in enumerate(kinds)]
-        labels = _under("labels.", arrays)
+        made.ridge = Ridge.restored(under("ridge.", arrays))
+        made.regressors = [KINDS[kind].restored(under(f"{i}.", arrays)) for i, kind in enumerate(kinds)]
+        labels = under("labels.", arrays)
         made.labels = SoftLabels.restored(labels) if labels else None
         made.blend_M = arrays["blend"]
         made.knots = [arrays[f"knots.{j}"] for j in range(len(made.ridge.intercept_K))]
@@ -282,7 +281,3 @@ def _platt(raw: Floats, score: Floats, weight: Floats) -> Floats:
     slope = max(float(model.coef_[0, 0]), 0.0)
     grid = np.linspace(raw.min() - 0.5, raw.max() + 0.5, 201)
     return np.array([grid, 1.0 / (1.0 + np.exp(-(slope * grid + float(model.intercept_[0]))))])
-
-
-def _under(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
-    return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
