@@ -39,7 +39,7 @@ def files(tmp_path):
 
 def test_rows_are_the_plain_scores_of_the_groups(files, tmp_path):
     samples, verdicts = files
-    result = calibrate(samples, verdicts=verdicts, by=("model",), bins=7, root=tmp_path)
+    result = calibrate(samples, verdicts=verdicts, by=("model",), bins=3, root=tmp_path)
     assert [(row["model"], row["measure"]) for row in result.rows] == [
         (model, measure) for model in ("a", "b") for measure in ("agreement", "entropy", "fsd")
     ]
@@ -48,12 +48,12 @@ def test_rows_are_the_plain_scores_of_the_groups(files, tmp_path):
         scores, right = own[row["measure"]].to_numpy(), own["correct"].to_numpy()
         assert row["n_groups"] == own.height == 160
         assert row["brier"] == pytest.approx(brier(scores, right))
-        assert row["ece"] == pytest.approx(ece(scores, right, 7))
+        assert row["ece"] == pytest.approx(ece(scores, right, 3))
         assert row["auroc"] == pytest.approx(auroc(scores, right))
         assert row["brier_base"] == pytest.approx(base_rate_brier(right))
         assert row["skill"] == pytest.approx(1 - row["brier"] / row["brier_base"])
         assert row["brier_low"] <= row["brier"] <= row["brier_high"]
-        assert (row["bins"], row["mode"], row["reads_as"]) == (7, "strict", "raw consistency")
+        assert (row["bins"], row["mode"], row["reads_as"]) == (3, "strict", "raw consistency")
 
 
 def test_a_finished_run_gives_the_same_object_and_is_not_done_again(files, tmp_path):
@@ -172,6 +172,17 @@ def test_verdicts_row_by_row_need_no_column_that_tells_samples_apart(files, tmp_
     pl.read_parquet(blunt).reverse().write_parquet(blunt)
     with pytest.raises(DataError, match="alike in dataset, id, model, strategy"):
         read_votes(samples, verdicts=blunt)
+
+
+def test_unreadable_answers_are_null_and_unknown_values_stay_unknown(tmp_path):
+    path = tmp_path / "samples.parquet"
+    answers, values = ["a", " ", "[invalid]", "[invalid]", None], [1.0, 0.0, 0.0, None, None]
+    frame = pl.DataFrame({"sample": list("01234"), "answer": answers, "value": values})
+    frame.select(dataset=pl.lit("d"), id=pl.lit("1"), model=pl.lit("m")).hstack(frame).write_parquet(path)
+    found = read_votes(path, verdicts=path)
+    assert found["answer"].to_list() == ["a", None, None, None, None]
+    assert found["value"].to_list() == values
+    assert vote(found).select("n", "n_invalid", "n_ungraded").row(0) == (3, 2, 2)
 
 
 def test_answers_without_verdicts_are_graded_by_gold(tmp_path):
