@@ -152,3 +152,11 @@ def test_the_folder_holds_no_pickle(fitted) -> None:
         with np.load(file, allow_pickle=False) as arrays:
             assert all(arrays[name].dtype != object for name in arrays.files)
     assert json.loads((fitted.path / "router.json").read_text())["version"] == 1
+
+
+def test_fusion_is_no_worse_than_its_parts_at_their_money(evaluated) -> None:
+    result, _ = evaluated
+    parts = [row for row in result.differences if "-only" in row["against"] and row["cost_ratio"] <= 1.0]
+    assert parts
+    for row in parts:
+        assert row["high"] >= 0.0, row

@@ -97,8 +97,8 @@ def test_illegal_policies_are_refused(order: list[int]) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "text"),
-    [("Yes.", "true"), ("FALSE", "false"), ("$1,200.0", "1200"), ("1.2e3", "1200"), ("-5", "-5"), ("  Two  Words ", "two words"),
-     (None, None), ("", None), ("[invalid]", None), ("05/01/2021", "05/01/2021")],
+    [("Yes.", "true"), ("FALSE", "false"), ("$1,200.0", "1200"), ("1.2e3", "1200"), ("-5", "-5"),
+     ("  Two  Words ", "two words"), (None, None), ("", None), ("[invalid]", None), ("05/01/2021", "05/01/2021")],
 )  # fmt: skip
 def test_canonical(answer: str | None, text: str | None) -> None:
     assert canonical(answer) == text

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from homespun.errors import DataError
 from homespun.router.dial import DIAL, Point, presets
 from homespun.router.evaluation import EvalResult, evaluate
+from homespun.router.judges import calibration_error
 from homespun.router.learn import Learned, RouterConfig, best_single, learn
 from homespun.router.outcomes import Outcomes, prompt_id, read_outcomes, split
 from homespun.router.policy import policies
@@ -28,13 +28,11 @@ from homespun.router.thresholds import Bound, accepted_bounds
 from homespun.runs.run import code_hash, package_versions
 from homespun.runs.tables import sha256
 
-Floats = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 
 MIN_PROMPTS = 60
 """Fewest prompts worth fitting a router on."""
 NUM_STEPS = 9
-ECE_BINS = 10
 
 __all__ = ["EvalResult", "RouterFolder", "evaluate", "fit", "plan"]
 
@@ -110,7 +108,7 @@ def fit(
         bounds=_bounds(first, chosen, parts.validation),
         presets=chosen,
         validation={name: points for name, (points, _) in tried.items()},
-        calibration=_ece(fused.confidence, fused.score),
+        calibration=calibration_error(fused.confidence, fused.score),
         fitted=frozenset(prompt_id(text) for part in (parts.train, parts.validation) for text in part.prompts),
         origin={
             "fingerprint": mark,
@@ -160,10 +158,3 @@ def _bounds(first: Learned, chosen: dict[str, dict[str, float]], validation: Out
         return []
     plain = first.plain[chosen["cascade"]["balanced"]]
     return accepted_bounds(plain.tiers, table_codes(validation), validation.score, plain.weights)
-
-
-def _ece(confidence: Floats, score: Floats) -> float:
-    """Expected calibration error over ten equal-width bins."""
-    place = np.clip(np.ceil(confidence * ECE_BINS).astype(int) - 1, 0, ECE_BINS - 1)
-    gaps = [abs(confidence[place == b].sum() - score[place == b].sum()) for b in range(ECE_BINS)]
-    return float(np.sum(gaps) / len(score))

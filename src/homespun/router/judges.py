@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
@@ -176,10 +177,12 @@ class Panel:
 
     def settled(self, judgements: Floats, threshold: float) -> bool:
         """Whether the silent judges of one answer (j,) cannot change the decision at this threshold."""
-        silent = np.isnan(judgements)
-        if judgements[0] == 0.0 or not silent.any():
+        silent = np.flatnonzero(np.isnan(judgements))
+        if judgements[0] == 0.0 or len(silent) == 0:
             return True
-        cases = np.array([np.where(silent, value, judgements) for value in (np.nan, 1e-3, 1.0 - 1e-3)])
+        extremes = np.array(list(product((np.nan, 0.0, 1.0), repeat=len(silent))))
+        cases = np.tile(judgements, (len(extremes), 1))
+        cases[:, silent] = extremes
         signs = self.predict(cases) >= threshold
         return bool(signs.all() or not signs.any())
 
@@ -200,7 +203,7 @@ def fit_panel(judgements: Floats, right: Floats, *, seed: int = 0) -> Panel:
         if rest.any():
             held[out] = _aggregate(mode, _fit(mode, judgements[rest], right[rest]), judgements[out])
     known = np.isfinite(held)
-    return Panel(mode=mode, weights=_fit(mode, judgements, right), ece=_ece(held[known], right[known]))
+    return Panel(mode=mode, weights=_fit(mode, judgements, right), ece=calibration_error(held[known], right[known]))
 
 
 def _fit(mode: str, judgements: Floats, right: Floats) -> Floats:
@@ -230,7 +233,8 @@ def _auroc(judgement: Floats, right: Floats) -> float:
     return float(roc_auc_score(target, judgement[known])) if 0 < target.sum() < len(target) else 0.5
 
 
-def _ece(confidence: Floats, right: Floats, bins: int = 10) -> float:
+def calibration_error(confidence: Floats, right: Floats, bins: int = 10) -> float:
+    """Expected calibration error over equal-width bins ((m-1)/M, m/M]; scores may be fractions. 1 without answers."""
     if len(right) == 0:
         return 1.0
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)

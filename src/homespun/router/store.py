@@ -7,7 +7,6 @@
 import json
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from homespun.errors import ConfigError, DataError
+from homespun.router.arrays import DAMAGE, read_arrays
 from homespun.router.cascade import Node, Plan
 from homespun.router.classifier import Classifier
 from homespun.router.learned import Predictor
@@ -100,12 +100,8 @@ def load(folder: Path | str) -> RouterFolder:
         content = json.loads((folder / "router.json").read_text())
         if content["version"] != VERSION or content["taxonomy_version"] != taxonomy_version():
             raise ValueError(f"made by version {content['version']}, taxonomy {content['taxonomy_version']}")
-        with np.load(folder / "arrays.npz", allow_pickle=False) as packed:
-            arrays = {name: packed[name] for name in packed.files}
-        return _restored(folder, content, arrays)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError) as error:
-        raise _damaged(folder, error) from None
-    except (zipfile.BadZipFile, pl.exceptions.PolarsError) as error:
+        return _restored(folder, content, read_arrays(folder / "arrays.npz"))
+    except (*DAMAGE, AttributeError, IndexError, pl.exceptions.PolarsError) as error:
         raise _damaged(folder, error) from None
 
 
