@@ -214,9 +214,10 @@ def make(
         root: Folder of runs.
     """
     turned = turn(config, watch=watch, root=root)
-    inputs = {stage: folder / "run.json" for stage, folder in turned.folders.items()}
+    made = {"grade": "summary", "calibrate": "rows", "route": "rows"}
+    inputs = {stage: turned.folders[stage] / f"{table}.parquet" for stage, table in made.items()}
     tables = {"grades": turned.grades, "calibration": turned.calibration, "routes": turned.routes}
-    with open_run("demo", config.name, config={"stages": sorted(inputs)}, inputs=inputs, root=root) as run:
+    with open_run("demo", config.name, config={"datasets": config.datasets}, inputs=inputs, root=root) as run:
         if not run.done:
             for name, rows in tables.items():
                 run.write(name, pl.DataFrame(rows, infer_schema_length=None))

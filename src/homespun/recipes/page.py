@@ -25,15 +25,14 @@ ROUTES = (
     Column(key="saving", title="saved at equal score", spec=".1%"),
 )
 CALIBRATION = (
-    Column(key="dataset", title="data set"),
-    Column(key="model", title="model"),
     Column(key="measure", title="measure"),
     Column(key="n_groups", title="questions", spec=",d"),
     Column(key="brier", title="Brier", spec=".3f"),
     Column(key="brier_low", title="95 % low", spec=".3f"),
     Column(key="brier_high", title="95 % high", spec=".3f"),
-    Column(key="brier_base", title="base rate's Brier", spec=".3f"),
+    Column(key="brier_base", title="base rate's", spec=".3f"),
     Column(key="ece", title="ECE (10 bins)", spec=".3f"),
+    Column(key="platt_ece", title="after Platt's map", spec=".3f"),
     Column(key="auroc", title="AUROC", spec=".3f"),
 )
 
@@ -101,7 +100,13 @@ def _confidence(page: Page, turned: Turned, folder: Path) -> None:
         "Reliability, ten equal bins, area of a dot by questions in it.",
         folder / "reliability.png",
     )
-    page.table(turned.calibration, CALIBRATION)
+    for by, title, text in (
+        ("model", "model", "The five strategies of each model as five samples, all data sets."),
+        ("dataset", "data set", "Eight samples of code-davinci-002 under faithful chain of thought."),
+    ):
+        page.text(text)
+        rows = [row for row in turned.calibration if row.get(by) is not None]
+        page.table(rows, [Column(key=by, title=title), *CALIBRATION])
 
 
 def _grades(page: Page, turned: Turned) -> None:
@@ -156,7 +161,7 @@ def reliability(turned: Turned) -> "Figure":
     frame = turned.reliability
     measures = [name for name in ("agreement", "entropy", "fsd") if name in set(frame["measure"])]
     models = sorted(set(frame["model"]))
-    figure = Figure(figsize=(9, 3.6))
+    figure = Figure(figsize=(9, 3.3))
     panels = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]
     for panel, measure in zip(panels, measures, strict=True):
         panel.plot([0, 1], [0, 1], color="#b4bac5", lw=1, ls="--")
@@ -173,7 +178,10 @@ def reliability(turned: Turned) -> "Figure":
         panel.set_ylim(-0.02, 1.02)
         panel.grid(alpha=0.25)
     panels[0].set_ylabel("share right")
-    panels[-1].legend(frameon=False, fontsize=7, loc="upper left")
+    handles, labels = panels[-1].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, frameon=False, fontsize=8, loc="upper center", ncols=len(models), bbox_to_anchor=(0.5, 0.0)
+    )
     return figure
 
 
