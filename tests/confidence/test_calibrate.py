@@ -178,7 +178,7 @@ def test_unreadable_answers_are_null_and_unknown_values_stay_unknown(tmp_path):
     path = tmp_path / "samples.parquet"
     answers, values = ["a", " ", "[invalid]", "[invalid]", None], [1.0, 0.0, 0.0, None, None]
     frame = pl.DataFrame({"sample": list("01234"), "answer": answers, "value": values})
-    frame.select(dataset=pl.lit("d"), id=pl.lit("1"), model=pl.lit("m")).hstack(frame).write_parquet(path)
+    frame.with_columns(dataset=pl.lit("d"), id=pl.lit("1"), model=pl.lit("m")).write_parquet(path)
     found = read_votes(path, verdicts=path)
     assert found["answer"].to_list() == ["a", None, None, None, None]
     assert found["value"].to_list() == values
