@@ -9,32 +9,25 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FENCE = re.compile(r"^```(\w+)(?:[ \t]+([^\n]*))?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 RUNS = {"python": [sys.executable, "-"], "bash": ["bash", "-euo", "pipefail", "-s"]}
 SHOWN = {"text", "json", "diff", "toml"}
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = [
-    pytest.param(
-        language, note, code, id=f"{page.relative_to(ROOT)}:{page.read_text()[: match.start()].count(chr(10)) + 1}"
-    )
+    pytest.param(language, code, id=f"{page.relative_to(ROOT)}:{page.read_text()[: match.start()].count(chr(10)) + 1}")
     for page in PAGES
     for match in FENCE.finditer(page.read_text())
-    for language, note, code in [match.groups()]
+    for language, code in [match.groups()]
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("language", "note", "code"), BLOCKS)
-def test_block_runs(language: str, note: str | None, code: str, tmp_path: Path, runs_elsewhere: Path) -> None:
+@pytest.mark.parametrize(("language", "code"), BLOCKS)
+def test_block_runs(language: str, code: str, tmp_path: Path) -> None:
     if language in SHOWN:
         return
     assert language in RUNS, f"a block of {language} is neither run nor shown"
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "HOMESPUN_ROOT": str(ROOT),
-    }
-    if note == "demo":  # reads the runs of a demo, which the recipes' tests have made where this variable says
-        environment["HOMESPUN_RUNS"] = os.environ.get("HOMESPUN_DEMO_RUNS", str(runs_elsewhere))
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
         RUNS[language],
         input=code,
