@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 from homespun.recipes import loop, page
 folder, root = Path(sys.argv[1]), Path(sys.argv[2])
-config = replace(loop.recorded(), problems=folder / "p.parquet", greedy=folder / "g.parquet", variations=folder / "v.parquet")
+tables = {name: folder / f"{name[0]}.parquet" for name in ("problems", "greedy", "variations")}
+config = replace(loop.recorded(), **tables)
 watch = lambda name: contextlib.nullcontext(lambda done, total: print(name, done, flush=True))
 print("made", loop.make(config, watch=watch, write=page.write, root=root)[1])
 """
@@ -69,10 +69,8 @@ def test_killed_turn_goes_on_and_ends_with_the_same_bytes(small: Path, tmp_path:
     assert tables(tmp_path / "whole") == tables(tmp_path / "killed")
     assert len(tables(tmp_path / "whole")) > 8
 
-    before = time.monotonic()
     repeated = start(small, tmp_path / "whole")
     lines = repeated.communicate(timeout=600)[0].splitlines()
-    assert time.monotonic() - before < 60
     assert {line.split()[0] for line in lines} <= {"grading", "made"}, "a finished stage worked again"
 
 
