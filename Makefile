@@ -35,7 +35,7 @@ check: setup ## lint, format, types, layers, dependencies, spelling
 	$(BIN)/pyright
 
 docs: setup ## build the documentation, strictly
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 
 bench: setup ## every claim of speed, beside a named peer; JSON on stdout
 	@for script in bench/*.py; do $(BIN)/python $$script || exit 1; done

@@ -5,9 +5,10 @@ of these, never in imports. ``None`` always means *unknown*, never zero.
 """
 
 import operator
+from collections.abc import Iterable
 from datetime import datetime
 from functools import reduce
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -34,10 +35,10 @@ class Cost(Record):
         fields = type(self).model_fields
         return Cost(**{name: operator.add(getattr(self, name), getattr(other, name)) for name in fields})
 
-    @classmethod
-    def total(cls, costs: "list[Cost]") -> Self:
+    @staticmethod
+    def total(costs: "Iterable[Cost]") -> "Cost":
         """Sum of any number of costs; of none, zero."""
-        return reduce(operator.add, costs, cls())
+        return reduce(operator.add, costs, Cost())
 
 
 class Problem(Record):
