@@ -1,7 +1,8 @@
 """Hypothesis: what makes SmolLM2 answer nonsense under llama.cpp is the rounding of activations to 8 bits.
 
 Greedy answers of 25 prompts, token by token, by transformers (float32, weights dequantised from the same file) and by
-llama.cpp with the packaged Q4_1 weights, and with the same weights widened to 16 bits. Result: docs/guide/models.md.
+llama.cpp with the packaged Q4_1 weights, and with the same weights widened to 16 bits; then transformers once more,
+with nothing changed but the inputs of its linear layers rounded to 8 bits. Result: docs/guide/models.md.
 
     pip install accelerate                              # transformers wants it for GGUF files
     python experiments/0006_local_model.py              # about five minutes on one core
@@ -49,15 +50,57 @@ PROMPTS = (
 )
 
 
-def reference() -> list[dict[str, Any]]:
-    """Greedy answers by transformers, with the log-prob of each token and the lead over the next best."""
+def load() -> tuple[Any, Any]:
+    """Tokenizer and float32 model by transformers, from the packaged weights."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     torch.set_num_threads(1)
     file = weights(wide=False)
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-    model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32).eval()
+    return tokenizer, AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32).eval()
+
+
+def rounded() -> dict[str, Any]:
+    """First tokens by transformers when every linear layer's input is rounded to 8 bits in blocks of 32."""
+    import torch
+
+    tokenizer, model = load()
+
+    def first(text: str) -> torch.Tensor:
+        chat = [{"role": "user", "content": text}]
+        ids = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
+        with torch.no_grad():
+            return torch.log_softmax(model(torch.tensor([ids])).logits[0, -1], -1)
+
+    def round_input(_: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
+        blocks = inputs[0].reshape(-1, 32)
+        scale = blocks.abs().amax(1, keepdim=True) / 127
+        return (
+            torch.where(scale > 0, torch.round(blocks / scale.clamp(min=1e-30)) * scale, blocks).reshape(
+                inputs[0].shape
+            ),
+        )
+
+    exact = [first(text) for text in PROMPTS]
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Linear):
+            layer.register_forward_pre_hook(round_input)
+    noisy = [first(text) for text in PROMPTS]
+    gaps = [abs(float(a.max() - b[a.argmax()])) for a, b in zip(exact, noisy, strict=True)]
+    flips = {
+        text: [tokenizer.decode([int(a.argmax())]), tokenizer.decode([int(b.argmax())])]
+        for text, a, b in zip(PROMPTS, exact, noisy, strict=True)
+        if a.argmax() != b.argmax()
+    }
+    return {"first_logprob_gap_mean": round(sum(gaps) / len(gaps), 4), "gap_max": round(max(gaps), 4), "flips": flips}
+
+
+def reference() -> list[dict[str, Any]]:
+    """Greedy answers by transformers, with the log-prob of each token and the lead over the next best."""
+    import torch
+
+    tokenizer, model = load()
     answers: list[dict[str, Any]] = []
     for text in PROMPTS:
         chat = [{"role": "user", "content": text}]
@@ -122,7 +165,8 @@ def main() -> None:
     answers = reference()
     if parser.parse_args().write:
         PINNED.write_text(json.dumps(answers, indent=1) + "\n")
-    print(json.dumps([compare(answers, LocalConfig(wide=wide, threads=1)) for wide in (False, True)], indent=1))
+    results = {"llama.cpp": [compare(answers, LocalConfig(wide=wide, threads=1)) for wide in (False, True)]}
+    print(json.dumps(results | {"transformers, inputs rounded": rounded()}, indent=1))
 
 
 if __name__ == "__main__":
