@@ -28,7 +28,7 @@ from homespun.sandbox import Pool, Program
 from homespun.sandbox.bubblewrap import binary
 from homespun.strategies import strategy
 
-SHOW = "\nimport sys as _s\n_s.stdout.write('\\n\\0' + str(globals().get('answer')))\n"
+SHOW = "\n_s.stdout.write('\\n\\0' + str(globals().get('answer')))\n"
 BWRAP = ["--ro-bind", "/", "/", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--"]
 
 
@@ -48,14 +48,13 @@ def programs(count: int) -> list[Program]:
 def per_process(items: list[Program], wrap: list[str]) -> list[str | None]:
     """A Python per program, as many at a time as there are cores."""
     python = os.path.realpath(sys.executable)
+    site = next(folder for folder in sys.path if folder.endswith("site-packages"))
+    path_line = f"import sys as _s\n_s.path.append({site!r})\n"
 
     def one(item: Program) -> str | None:
-        line = [*wrap, python, "-c", item.prelude + item.source + SHOW]
-        site = {"PYTHONPATH": next(folder for folder in sys.path if folder.endswith("site-packages"))}
-        if wrap:
-            line[len(wrap) - 1 : len(wrap)] = ["--setenv", "PYTHONPATH", site["PYTHONPATH"], "--"]
+        line = [*wrap, python, "-I", "-S", "-c", path_line + item.prelude + item.source + SHOW]
         try:
-            done = subprocess.run(line, capture_output=True, text=True, timeout=10, env=site, stdin=subprocess.DEVNULL)
+            done = subprocess.run(line, capture_output=True, text=True, timeout=10, env={}, stdin=subprocess.DEVNULL)
         except subprocess.TimeoutExpired:
             return None
         return done.stdout.rsplit("\0", 1)[-1] if done.returncode == 0 else None
