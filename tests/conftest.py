@@ -1,7 +1,6 @@
 """What all tests share: a fixed seed for hypothesis, and runs that never land in the working folder."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,8 @@ settings.load_profile("house")
 
 
 @pytest.fixture(autouse=True)
-def runs_elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def runs_elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test has a folder of runs of its own."""
     folder = tmp_path_factory.mktemp("runs")
     monkeypatch.setenv("HOMESPUN_RUNS", str(folder))
-    yield folder
+    return folder

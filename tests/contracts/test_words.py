@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-UNFILLED = re.compile(r"\b(?:RESULT|NUMBER|FILL)_[A-Z0-9_]+\b|\bTBD\b|\bLorem ipsum\b|\?\?\?")
+UNFILLED = re.compile(r"\b(?:RESULT|NUMBER|FILL)_[A-Z0-9_]+\b|^RESULTS?$|\bTBD\b|\bLorem ipsum\b", re.MULTILINE)
 FORBIDDEN = re.compile(r"\b(?:as an AI|AI assistant|language model assistant|copilot|helper agent|subagent)\b", re.I)
 
 
