@@ -52,7 +52,7 @@ def evaluate(source: str) -> dict[str, Any] | None:
     Args:
         source: A Python program, not trusted.
     """
-    if len(source) > SOURCE_CHARACTERS or "**" in source or "import" in source:
+    if len(source) > SOURCE_CHARACTERS:
         return None
     values: dict[str, Any] = {}
     try:
