@@ -22,10 +22,11 @@ import polars as pl
 
 from homespun.confidence.adaptive import BetaStop, UnanimityStop, simulate
 from homespun.confidence.calibrate import CalibrateResult, calibrate
-from homespun.confidence.calibrators import Config, Isotonic, Key, Platt, cross_fit
+from homespun.confidence.calibrators import Key, cross_fit
 from homespun.confidence.consistency import MEASURES
 from homespun.confidence.guidance import recommend
 from homespun.confidence.intervals import Interval, intervals
+from homespun.confidence.maps import Config, Isotonic, Platt
 from homespun.confidence.scores import murphy, reliability
 from homespun.data import path
 
@@ -240,6 +241,11 @@ TEMPLATE = """# Consistency and its calibration
 Paper: Lyu, Shridhar, Malaviya, Zhang, Elazar, Tandon, Apidianaki, Sachan, Callison-Burch, *Calibrating Large Language
 Models with Sample Consistency*, arXiv:2402.13904 (AAAI 2025). This page is written by
 `python experiments/0003_calibration.py GREEDY_VERDICTS VARIATIONS_VERDICTS`; no number on it was typed.
+
+The verdicts come from `homespun grade --problems problems.parquet --completions greedy.parquet --out GREEDY_VERDICTS`,
+and the same for `variations.parquet`; the three tables lie in `src/homespun/data/recorded`. Seed 0 everywhere; the
+answers are recorded, so that nothing was spent. `homespun calibrate --samples greedy.parquet --verdicts
+GREEDY_VERDICTS --by model` prints the first table of scores.
 
 ## Equation and function
 

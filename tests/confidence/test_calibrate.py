@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from homespun.confidence.calibrate import calibrate, vote
-from homespun.confidence.calibrators import FEWEST, Histogram
+from homespun.confidence.maps import FEWEST, Histogram
 from homespun.confidence.scores import auroc, base_rate_brier, brier, ece
 from homespun.confidence.verdicts import read_votes
 from homespun.errors import ConfigError, DataError

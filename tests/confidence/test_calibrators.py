@@ -10,21 +10,8 @@ from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from homespun.confidence.calibrators import (
-    CONFIGS,
-    Beta,
-    Calibrator,
-    Histogram,
-    Identity,
-    Isotonic,
-    Key,
-    Platt,
-    Temperature,
-    cross_fit,
-    fit,
-    fit_groups,
-    fold_numbers,
-)
+from homespun.confidence.calibrators import Calibrator, Key, cross_fit, fit, fit_groups, fold_numbers
+from homespun.confidence.maps import CONFIGS, Beta, Histogram, Identity, Isotonic, Platt, Temperature
 from homespun.confidence.scores import brier, ece
 from homespun.errors import ConfigError, DataError
 

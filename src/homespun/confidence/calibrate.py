@@ -15,9 +15,10 @@ from typing import Any, Literal, cast
 import numpy as np
 import polars as pl
 
-from homespun.confidence.calibrators import Calibrator, Config, Key, Platt, cross_fit, fit_groups, fold_numbers
+from homespun.confidence.calibrators import Calibrator, Key, cross_fit, fit_groups, fold_numbers
 from homespun.confidence.consistency import MEASURES, Measure, Mode, score_groups
 from homespun.confidence.intervals import intervals
+from homespun.confidence.maps import Config, Platt
 from homespun.confidence.scores import Floats, auroc, brier, ece, reliability
 from homespun.confidence.verdicts import KEYS, read_votes
 from homespun.errors import ConfigError, DataError
