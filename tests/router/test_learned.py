@@ -77,7 +77,7 @@ def test_neighbours_without_a_score_do_not_count():
 
 
 def test_boosting_walks_scikit_learn_s_trees():
-    ours = Boosting(num_trees=15).fit(Z, Y, W)
+    ours = Boosting(num_trees=15, num_bags=1).fit(Z, Y, W)
     start = np.average(Y[:, 1], weights=W)
     theirs = GradientBoostingRegressor(
         n_estimators=15,
@@ -90,6 +90,11 @@ def test_boosting_walks_scikit_learn_s_trees():
         init="zero",
     ).fit(Z, Y[:, 1] - start, sample_weight=W)
     assert np.allclose(ours.predict(Z)[:, 1], start + theirs.predict(Z), atol=1e-9)
+
+
+def test_bags_are_averaged():
+    alone = [Boosting(num_trees=5, num_bags=1, seed=seed).fit(Z, Y, W).predict(Z) for seed in (0, 1, 2)]
+    assert np.allclose(Boosting(num_trees=5, num_bags=3).fit(Z, Y, W).predict(Z), np.mean(alone, axis=0), atol=1e-9)
 
 
 def test_factorisation_at_full_rank_without_hinge_is_the_ridge():

@@ -3,7 +3,7 @@
 scikit-learn grows the trees, one series per arm; here they are kept as plain arrays, so that a saved router holds
 nothing executable, and all trees of all arms are walked together, one level per step.
 
-Legend: n prompts, d features, k arms, t trees per arm, q nodes of the largest tree.
+Legend: n prompts, d features, k arms, t trees per arm (all bags), q nodes of the largest tree.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,8 @@ from sklearn.ensemble import GradientBoostingRegressor
 from homespun.router.regressors import Arrays, Floats
 
 NUM_TREES, DEPTH, RATE = 120, 3, 0.05
+BAGS = 4
+"""Series of trees per arm, each from another seed; their mean is taken, since one series alone varies a lot."""
 ROWS, COLUMNS = 0.5, 0.15
 """Share of prompts that a tree sees, share of features that a split may choose from."""
 CHUNK = 256
@@ -25,8 +27,8 @@ CHUNK = 256
 class Boosting:
     """Boosted regression trees on squared error; see `regressors.Regressor`."""
 
-    def __init__(self, num_trees: int = NUM_TREES, seed: int = 0) -> None:
-        self.num_trees, self.seed = num_trees, seed
+    def __init__(self, num_trees: int = NUM_TREES, num_bags: int = BAGS, seed: int = 0) -> None:
+        self.num_trees, self.num_bags, self.seed = num_trees, num_bags, seed
         self.start_K: Floats = np.zeros(0)
         self.feature_KTQ: NDArray[np.int32] = np.zeros((0, 0, 0), dtype=np.int32)
         """Feature that a node splits on; -1 in a leaf."""
@@ -37,14 +39,15 @@ class Boosting:
 
     def fit(self, features: Floats, scores: Floats, weights: Floats) -> Self:
         """See `Regressor.fit`."""
-        shape = (scores.shape[1], self.num_trees, 2 ** (DEPTH + 1) - 1)
+        shape = (scores.shape[1], self.num_trees * self.num_bags, 2 ** (DEPTH + 1) - 1)
         self.start_K = np.zeros(shape[0])
         self.feature_KTQ, self.threshold_KTQ = np.full(shape, -1, dtype=np.int32), np.zeros(shape)
         self.value_KTQ = np.zeros(shape)
         self.children_KTQ2 = np.broadcast_to(np.arange(shape[2], dtype=np.int32)[:, None], (*shape, 2)).copy()
         for arm in range(shape[0]):
             known = ~np.isnan(scores[:, arm])
-            self._grow(arm, features[known], scores[known, arm], weights[known])
+            for bag in range(self.num_bags):
+                self._grow(arm, bag, features[known], scores[known, arm], weights[known])
         return self
 
     def predict(self, features: Floats) -> Floats:
@@ -76,12 +79,12 @@ class Boosting:
         made.feature_KTQ, made.children_KTQ2 = (
             np.asarray(arrays[name], dtype=np.int32) for name in ("feature", "children")
         )
-        made.num_trees = made.value_KTQ.shape[1]
+        made.num_trees, made.num_bags = made.value_KTQ.shape[1], 1
         if made.children_KTQ2.min() < 0 or made.children_KTQ2.max() >= made.value_KTQ.shape[2]:
             raise ValueError("a node points outside its tree")
         return made
 
-    def _grow(self, arm: int, features: Floats, scores: Floats, weights: Floats) -> None:
+    def _grow(self, arm: int, bag: int, features: Floats, scores: Floats, weights: Floats) -> None:
         self.start_K[arm] = np.average(scores, weights=weights)
         if np.ptp(scores) == 0:
             return
@@ -92,15 +95,15 @@ class Boosting:
             subsample=ROWS,
             max_features=COLUMNS,
             min_samples_leaf=min(20, max(1, len(scores) // 10)),
-            random_state=self.seed,
+            random_state=self.seed + bag,
             init="zero",
         ).fit(features, scores - self.start_K[arm], sample_weight=weights)
-        for i, grown in enumerate(model.estimators_[:, 0]):
+        for i, grown in enumerate(model.estimators_[:, 0], start=bag * self.num_trees):
             tree: Any = grown.tree_
             nodes, inner = np.arange(tree.node_count), tree.children_left >= 0
             self.feature_KTQ[arm, i, nodes] = np.where(inner, tree.feature, -1)
             self.threshold_KTQ[arm, i, nodes] = np.where(inner, tree.threshold, 0.0)
-            self.value_KTQ[arm, i, nodes] = tree.value[:, 0, 0] * RATE
+            self.value_KTQ[arm, i, nodes] = tree.value[:, 0, 0] * (RATE / self.num_bags)
             for side, children in enumerate((tree.children_left, tree.children_right)):
                 self.children_KTQ2[arm, i, nodes, side] = np.where(inner, children, nodes)
 
