@@ -65,6 +65,7 @@ def _system_libraries() -> Iterator[Path]:
     multiarch = sysconfig.get_config_var("MULTIARCH")
     wanted = ["/lib64", f"/lib/{multiarch}", f"/usr/lib/{multiarch}"] if multiarch else ["/lib64", "/usr/lib64", "/lib"]
     yield from (Path(path) for path in wanted if Path(path).is_dir())
+    yield from Path("/lib").glob("ld-linux-*.so*")  # the loader, where it is not in /lib64 (64-bit ARM)
 
 
 @cache
