@@ -50,8 +50,8 @@ def run(tokens: list[str]) -> int:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _fail("interrupted; the same command goes on where it stopped", 130)
-    except BrokenPipeError:
-        # The reader of our output (head, less) has left: nothing more can be said to it, which is no failure.
+    except (BrokenPipeError, SystemExit):
+        # The reader of our output (head, less) has left, which rich reports by leaving itself: that is no failure.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
