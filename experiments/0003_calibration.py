@@ -1,9 +1,10 @@
 """Question: on recorded answers, does consistency foretell correctness, and which measure does it best?
 
-Hypothesis, before running, from arXiv:2402.13904: for completion models agreement has the lowest Brier score, for chat
-models tuned on human preference FSD or entropy; each beats the constant base rate; a cross-fitted map brings the
-expected calibration error below .05. Our samples are not the paper's: five prompting strategies, one greedy completion
-each, or eight prompts of one strategy, instead of 40 draws of one prompt; so the ranking may change.
+Expected from arXiv:2402.13904: for completion models agreement has the lowest Brier score, for chat models tuned on
+human preference FSD or entropy; each beats the constant base rate. This was written down after a first table of raw
+and mapped scores had been seen, so that it is the paper's expectation put beside the data and no prediction of ours.
+Our samples are not the paper's: five prompting strategies, one greedy completion each, or eight prompts of one
+strategy, instead of 40 draws of one prompt; so the ranking may change.
 
     homespun grade --problems P --completions greedy.parquet --out greedy-verdicts.parquet      (and variations)
     python experiments/0003_calibration.py greedy-verdicts.parquet variations-verdicts.parquet
@@ -226,9 +227,9 @@ def summary(strategies: CalibrateResult, agree: list[str], variants: CalibrateRe
             f"- Raw entropy is worse than the constant for {len(poor['entropy'])} of {len(raw)} models, raw FSD for "
             f"{len(poor['fsd'])}: they need a map before anybody reads them as a probability.",
             f"- As a ranking agreement is useful for every model: AUROC {min(aurocs):.3f} to {max(aurocs):.3f}.",
-            f"- One cross-fitted Platt map per model and n leaves an ECE of {min(eces):.3f} to {max(eces):.3f}; we had "
-            f"expected below .05, which holds for {sum(value < 0.05 for value in eces)} of {len(eces)} models. "
-            "Maps per data set are in the table below.",
+            f"- One cross-fitted Platt map per model and n leaves an ECE of {min(eces):.3f} to {max(eces):.3f}, "
+            f"below .05 for {sum(value < 0.05 for value in eces)} of {len(eces)} models. Maps per data set are in the "
+            "table below.",
             f"- On eight prompts of one strategy (code-davinci-002, GSM8K): Brier of agreement "
             f"{pooled['agreement']['brier']:.3f}, entropy {pooled['entropy']['brier']:.3f}, FSD "
             f"{pooled['fsd']['brier']:.3f}, base rate {pooled['agreement']['brier_base']:.3f}.",
@@ -268,6 +269,9 @@ own grading reads, in strict mode. *A raw consistency is not a probability*: its
 happens to somebody who takes it for one.
 
 ## What it shows
+
+What the paper leads one to expect was put beside these data after a first table of scores had been seen: read the
+findings as description, not as a test that was fixed beforehand.
 
 {summary}
 
