@@ -8,7 +8,7 @@ Legend: n prompts, d features, k arms.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -67,14 +67,15 @@ class CostPredictor:
     def save(self, folder: Path | str, name: str = "cost") -> None:
         """Writes ``<name>.npz`` into a folder."""
         Path(folder).mkdir(parents=True, exist_ok=True)
-        own = {
+        arrays: dict[str, Any] = {
             "smear": self.smear_K,
             "low": self.low_K,
             "high": self.high_K,
             "mean": self.mean_D,
             "scale": self.scale_D,
         }
-        np.savez(Path(folder) / f"{name}.npz", **own, **{f"ridge.{k}": v for k, v in self.ridge.arrays().items()})
+        arrays |= {f"ridge.{key}": value for key, value in self.ridge.arrays().items()}
+        np.savez(Path(folder) / f"{name}.npz", **arrays)
 
     @classmethod
     def load(cls, folder: Path | str, name: str = "cost") -> Self:
