@@ -103,7 +103,7 @@ def test_free_money_buys_the_best_and_dear_money_the_cheapest() -> None:
 
 def test_two_cheap_arms_are_asked_to_see_whether_they_agree() -> None:
     """Neither of two equal voters can overrule the other: only looking two steps ahead makes both worth asking."""
-    codes, scores, cost, plan = cell(0.12)
+    codes, scores, cost, plan = cell(0.2)
     score, spent = follow(codes, scores, cost, plan)
     assert (0, 1) in plan
     assert score > scores[:, 0].mean() + 0.1
