@@ -40,7 +40,7 @@ pip=(.venv/bin/python -m pip --disable-pip-version-check --quiet)
 say "installing $(grep -c == requirements.lock) pinned packages"
 # The lock is complete, so nothing is resolved here; warnings of the registry client are kept for a failure.
 log=$(mktemp)
-"${pip[@]}" install --no-deps -r requirements.lock >"$log" 2>&1 || { grep -v '^WARNING' "$log" | tail -n 8 >&2; stop "pip failed"; }
+"${pip[@]}" install --no-compile --no-deps -r requirements.lock >"$log" 2>&1 || { grep -v '^WARNING' "$log" | tail -n 8 >&2; stop "pip failed"; }
 "${pip[@]}" install --no-deps --no-build-isolation -e . >"$log" 2>&1 || { tail -n 8 "$log" >&2; stop "pip failed"; }
 # Where only the CUDA build of torch is to be had, it needs libraries that the lock leaves out.
 if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
