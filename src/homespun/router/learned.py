@@ -278,6 +278,8 @@ def _platt(raw: Floats, score: Floats, weight: Floats) -> Floats:
         return np.array([[0.0, 1.0], [score[0], score[0]]])
     outcome = np.repeat([1, 0], len(raw))
     model = LogisticRegression(C=100.0).fit(column[share > 0], outcome[share > 0], share[share > 0])
-    slope = max(float(model.coef_[0, 0]), 0.0)
+    slope = float(model.coef_[0, 0])
+    if slope <= 0:  # the raw score says nothing: the mean is all that is known
+        return np.array([[0.0, 1.0], [np.average(score, weights=weight)] * 2])
     grid = np.linspace(raw.min() - 0.5, raw.max() + 0.5, 201)
     return np.array([grid, 1.0 / (1.0 + np.exp(-(slope * grid + float(model.intercept_[0]))))])
