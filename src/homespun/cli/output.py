@@ -40,7 +40,9 @@ def show_rows(rows: Sequence[Row], columns: Mapping[str, str], title: str | None
             1,000 questions, or an empty string for text.
         title: Line above the table.
     """
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    if title:
+        print(f"{title}\n")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for name, spec in columns.items():
         heading = f"{name} $/1000" if spec == "$" else name
         table.add_column(heading, justify="left" if not spec else "right", no_wrap=True)
