@@ -69,7 +69,10 @@ def say(line: str) -> None:
 
 @contextmanager
 def progress(label: str) -> Generator[Advance]:
-    """A bar on a terminal; elsewhere a line at the start, every ten seconds, and at the end."""
+    """A bar on a terminal; elsewhere a line when work begins, every ten seconds, and at the end.
+
+    Nothing is said before the first step, so that bad input is answered by its error alone.
+    """
     if sys.stderr.isatty():
         console = Console(file=sys.stderr)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -77,11 +80,13 @@ def progress(label: str) -> Generator[Advance]:
             task = bar.add_task(label, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
         return
-    start, last = time.monotonic(), [time.monotonic()]
-    say(f"{label} …")
+    start, last = time.monotonic(), [0.0]
 
     def advance(done: int, total: int) -> None:
-        if time.monotonic() - last[0] >= 10:
+        if not last[0]:
+            last[0] = time.monotonic()
+            say(f"{label} …")
+        elif time.monotonic() - last[0] >= 10:
             last[0] = time.monotonic()
             say(f"{label}: {done:,} of {total:,}")
 
