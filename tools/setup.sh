@@ -3,12 +3,15 @@
 # stamp .venv/.ready is written last, so a set-up that was killed starts over where it matters.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin:/sbin
 
 say() { printf 'set-up: %s\n' "$*" >&2; }
 stop() { say "$*"; exit 1; }
 
-# System packages: command or library that shows whether it is there, and the package that brings it.
+# System packages: what shows whether each is there, and the package that brings it.
 missing=()
+if command -v python3.11 >/dev/null && ! python3.11 -c 'import ensurepip, venv' 2>/dev/null; then missing+=(python3.11-venv); fi
+command -v python3.11 >/dev/null || command -v python3 >/dev/null || missing+=(python3.11-venv)
 command -v bwrap >/dev/null || missing+=(bubblewrap)
 ldconfig -p | grep -q 'libseccomp\.so\.2' || missing+=(libseccomp2)
 if ((${#missing[@]})); then
@@ -24,7 +27,7 @@ if ((${#missing[@]})); then
 fi
 
 python=""
-for candidate in python3.11 python3 python3.12 python3.13; do
+for candidate in python3.11 python3; do
   if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then
     python=$candidate
     break
