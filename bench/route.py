@@ -1,12 +1,14 @@
 """Latency of one routing decision on one core: features, predicted score and cost of every arm, the choice.
 
-    OMP_NUM_THREADS=1 python bench/route.py [--num 2000] [--embed]
+    OMP_NUM_THREADS=1 python bench/route.py [--num 2000] [--embed] [--router DIR]
 
 Prompts are real ones (RouteLLM's GSM8K and MMLU), one at a time, none of them seen in fitting. There are 30 arms, as in
 the recorded answers; their scores are the two recorded models', repeated, since the time does not depend on the values.
 Peers in the same run, on the same prompts: a scikit-learn pipeline of TF-IDF and ridge, called prompt by prompt as one
 would naively; with --embed, a RouteLLM-style matrix factorisation, which has to embed the prompt first (by MiniLM on
-the CPU; RouteLLM itself calls a paid embedding endpoint). Rounds alternate, so that a busy machine hurts all alike.
+the CPU; RouteLLM itself calls a paid embedding endpoint). With --router, also the whole decision of a fitted router
+(taxonomy, predictor, blend, cascade and the words of the explanation), such as the one that the demo leaves. Rounds
+alternate, so that a busy machine hurts all alike.
 """
 
 import json
@@ -25,6 +27,7 @@ from sklearn.pipeline import make_pipeline
 
 from homespun.data import path
 from homespun.router.cost_predictor import CostPredictor
+from homespun.router.decide import Router
 from homespun.router.embedding import WIDTH, embed
 from homespun.router.learned import LearnedConfig, Predictor
 
@@ -88,7 +91,7 @@ def summary(wall: list[float], own: list[float]) -> dict[str, float]:
     return {name: round(float(value), 3) for name, value in values.items()}
 
 
-def main(num: int, with_embedding: bool) -> None:
+def main(num: int, with_embedding: bool, router: str | None) -> None:
     prompts, scores = table()
     known, fresh = prompts[:FITTED], prompts[FITTED : FITTED + num]
     deciders = {
@@ -97,6 +100,9 @@ def main(num: int, with_embedding: bool) -> None:
     }
     if with_embedding:
         deciders["MiniLM and factors (RouteLLM-style)"] = factorisation_decision()
+    if router:
+        whole = Router.load(router)
+        deciders["homespun, a whole Router.decide"] = lambda prompt: len(whole.decide(prompt).path)
     for decide in deciders.values():
         decide(prompts[-1])  # loads what is loaded lazily
     load = os.getloadavg()[0]
@@ -108,4 +114,4 @@ def main(num: int, with_embedding: bool) -> None:
 if __name__ == "__main__":
     wanted = sys.argv[1:]
     count = int(wanted[wanted.index("--num") + 1]) if "--num" in wanted else 2000
-    main(count, "--embed" in wanted)
+    main(count, "--embed" in wanted, wanted[wanted.index("--router") + 1] if "--router" in wanted else None)
