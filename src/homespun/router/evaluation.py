@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from homespun.errors import DataError
 from homespun.router.dial import DIAL
@@ -34,8 +35,7 @@ Kind = Literal["single", "random", "oracle", "part", "fusion"]
 Progress = Callable[[int, int], None]
 
 COLUMNS = ("name", "kind", "score", "score_low", "score_high", "cost", "aiq", "apgr", "cpt50", "saving")
-GRID = 1001
-"""Points of the trapezoid rule of APGR."""
+GRID = 1001  # points of the trapezoid rule of APGR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,8 @@ def evaluate(
     name = Path(router_dir).resolve().name
     with open_run("route", name, config={"num_resamples": num_resamples}, inputs=inputs, root=root) as run:
         if not run.done:
-            rows, differences, made = _evaluate(router, table, progress, num_resamples)
+            with threadpool_limits(limits=1):  # equal sums on any number of cores
+                rows, differences, made = _evaluate(router, table, progress, num_resamples)
             run.write("rows", pl.DataFrame(rows, infer_schema_length=None))
             run.write("differences", pl.DataFrame(differences, infer_schema_length=None))
             run.write("decisions", made)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from homespun.errors import DataError
 from homespun.router.dial import DIAL, Point, presets
@@ -92,6 +93,14 @@ def fit(
         if progress is not None:
             progress(next(steps, NUM_STEPS), NUM_STEPS)
 
+    with threadpool_limits(limits=1):  # the same sums in the same order, however many cores there are
+        router = _fitted(table, out, mark, seed, salt, tick)
+    save(router)
+    tick()
+    return router
+
+
+def _fitted(table: Outcomes, out: Path, mark: str, seed: int, salt: str, tick: Callable[[], None]) -> RouterFolder:
     config = _config(seed)
     parts = split(table, salt=salt)
     first = learn(parts.train, config, tick=tick)
@@ -101,7 +110,7 @@ def fit(
     tick()
     final = learn(_joined(table, parts.train, parts.validation), config, tick=tick)
     fused = tried["fusion"][1][chosen["fusion"]["balanced"]]
-    router = RouterFolder(
+    return RouterFolder(
         path=out,
         knowledge=final.knowledge,
         plain=final.plain,
@@ -118,9 +127,6 @@ def fit(
             "held_out": len(parts.test),
         },
     )
-    save(router)
-    tick()
-    return router
 
 
 def _config(seed: int) -> RouterConfig:
