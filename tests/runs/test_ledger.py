@@ -27,6 +27,7 @@ def test_ls_gives_newest_first_and_by_stage(tmp_path: Path) -> None:
     rows = ledger.ls(tmp_path)
     assert [row["id"] for row in rows] == ids[::-1]
     assert {row["status"] for row in rows} == {"done"}
+    assert set(rows[0]) == {"id", "stage", "name", "status", "started", "seconds", "dollars", "folder"}
     assert all(row["dollars"] == 0.5 and row["seconds"] >= 0 for row in rows)
     assert [Path(row["folder"]) for row in rows] == [tmp_path / key for key in ids[::-1]]
     assert [row["stage"] for row in ledger.ls(tmp_path, stage="route")] == ["route"]

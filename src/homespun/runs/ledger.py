@@ -51,7 +51,7 @@ def ls(root: Path | str | None = None, *, stage: str | None = None) -> list[Row]
             read_run(Path(path).parent)  # raises for the one that is damaged
         raise RunError("the records cannot be read", str(root_folder(root)), "the same command again")
     wanted = [row for row in rows if stage in (None, row["stage"])]
-    return [{**row, "folder": str(Path(row.pop("place")).parent)} for row in wanted]
+    return [{"folder": str(Path(row.pop("place")).parent), **row} for row in wanted]
 
 
 def find(key: str, root: Path | str | None = None) -> Path:
