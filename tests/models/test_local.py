@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import gguf
 import numpy as np
 import pytest
 
@@ -23,7 +24,6 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 async def local(anyio_backend) -> AsyncIterator[Local]:
-    pytest.importorskip("xllamacpp")
     model = Local(config=LocalConfig(threads=1, context=2048))
     yield model
     await model.close()
@@ -116,7 +116,6 @@ def test_the_cache_is_where_the_desktop_keeps_caches(monkeypatch, tmp_path):
 
 
 def test_widened_weights_hold_the_same_numbers(tmp_path):
-    gguf = pytest.importorskip("gguf")
     values = np.random.default_rng(0).normal(size=(4, 64)).astype(np.float32)
     packed, wide = tmp_path / "packed.gguf", tmp_path / "wide.gguf"
     writer = gguf.GGUFWriter(packed, "llama")

@@ -23,9 +23,7 @@ COLUMNS = {
 
 
 @app.command
-def fit(
-    *, outcomes: Path, out: Path, seed: int = 0, runs: Runs = None, dry: Dry = False, as_json: Json = False
-) -> None:
+def fit(*, outcomes: Path, out: Path, seed: int = 0, dry: Dry = False, as_json: Json = False) -> None:
     """Fit a router on the training and validation prompts of a table of outcomes.
 
     Args:
@@ -33,7 +31,6 @@ def fit(
             output_tokens; optionally id, dataset, answer, strategy.
         out: Folder to write the router to.
         seed: Random seed.
-        runs: Folder of runs; default $HOMESPUN_RUNS, else ./runs.
         dry: Only say what would be done.
         as_json: Print one JSON object.
     """
@@ -43,7 +40,7 @@ def fit(
         show_json(stage.plan(outcomes, seed=seed))
         return
     with progress("fitting") as advance:
-        fitted = stage.fit(outcomes, out, seed=seed, root=runs, progress=advance)
+        fitted = stage.fit(outcomes, out, seed=seed, progress=advance)
     if as_json:
         show_json(fitted.summary())
         return

@@ -181,7 +181,7 @@ def turn(config: Turn, *, watch: Watch, root: Path | None = None) -> Turned:
     outcomes = _outcomes(config, greedy.folder / "verdicts.parquet", root)
     router = root_folder(root) / "routers" / outcomes.parent.name
     with watch("fitting the router") as progress:
-        routing.fit(outcomes, router, seed=config.seed, root=root, progress=progress)
+        routing.fit(outcomes, router, seed=config.seed, progress=progress)
     with watch("replaying held-out questions") as progress:
         evaluated = routing.evaluate(router, outcomes, root=root, progress=progress)
     return Turned(

@@ -61,7 +61,6 @@ def fit(
     out: Path | str,
     *,
     seed: int = 0,
-    root: Path | None = None,
     progress: Progress | None = None,
     salt: str = "homespun",
 ) -> RouterFolder:
@@ -71,7 +70,6 @@ def fit(
         outcomes: Table of `outcomes.read_outcomes`.
         out: Folder of the router.
         seed: Of folds and features.
-        root: Folder of runs; a router is kept where ``out`` says, so it is not needed.
         progress: Called with (steps done, steps in all).
         salt: Another salt gives another split into train, validation and test.
 
