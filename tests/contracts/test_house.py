@@ -99,3 +99,13 @@ def test_the_two_commands_are_in_readme_and_ci() -> None:
     assert "make demo" in readme
     assert "make test" in readme
     assert "make test" in (ROOT / ".ci/run").read_text()
+
+
+def test_a_shipped_file_that_was_changed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from homespun import data
+    from homespun.errors import DataError
+    from homespun.runs.tables import sha256
+
+    monkeypatch.setattr(data, "sha256", lambda path: "0" * 64 if path.name == "greedy.parquet" else sha256(path))
+    with pytest.raises(DataError, match=r"recorded/greedy\.parquet"):
+        data.verify()
