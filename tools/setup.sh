@@ -14,6 +14,9 @@ if command -v python3.11 >/dev/null && ! python3.11 -c 'import ensurepip, venv' 
 command -v python3.11 >/dev/null || command -v python3 >/dev/null || missing+=(python3.11-venv)
 command -v bwrap >/dev/null || missing+=(bubblewrap)
 ldconfig -p | grep -q 'libseccomp\.so\.2' || missing+=(libseccomp2)
+# The tests drive a real browser and a real PostgreSQL.
+command -v chromium >/dev/null || missing+=(chromium)
+ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 || missing+=(postgresql)
 if ((${#missing[@]})); then
   if [ "$(id -u)" = 0 ]; then as_root=(); elif sudo -n true 2>/dev/null; then as_root=(sudo -n); else
     stop "please install: apt-get install ${missing[*]}"
