@@ -96,12 +96,11 @@ class Router:
         """
         text = prompt if isinstance(prompt, str) else prompt.messages[-1].content
         reading = self.knowledge.read([text])
-        mu, able = self.setting(dial), self.able(label(text, io=io).io)
-        utility = np.where(reading.eligible[0] & able, reading.blend[0] - mu * reading.cost[0], -np.inf)
+        utility = self.utility(reading, dial, self.able(label(text, io=io).io))
         if not np.isfinite(utility).any():
             raise ConfigError(f"no arm can serve {io!r}", "route", "name its capabilities")
-        first = self._first(reading, utility, mu)
-        chosen, why = self._kept(first, utility, conversation)
+        first = self.first(reading, utility, dial)
+        chosen, why = self.kept(first, utility, conversation)
         steps = (*text_steps(self.knowledge, reading, 0), *why)
         return Decision(
             prompt_id=prompt.id if isinstance(prompt, Prompt) else prompt_id(text),
@@ -115,9 +114,20 @@ class Router:
         """(k,) whether each arm may serve a request of this kind: the capability filter."""
         return np.array([capable(io, self.capabilities.get(arm)) for arm in self.knowledge.arms])
 
-    def _first(self, reading: Reading, utility: Floats, mu: float) -> int:
-        """Where the cell has a cascade its first arm, else the best utility."""
-        policy = self.knowledge.fusion(mu)
+    def utility(self, reading: Reading, dial: str | float, able: NDArray[np.bool_]) -> Floats:
+        """(k,) q̂ - μ·ĉ of one prompt; -inf for an arm that is not able or was never asked in its cell.
+
+        Args:
+            reading: Of the prompt.
+            dial: Preset or μ.
+            able: (k,) arms that may be called.
+        """
+        net = reading.blend[0] - self.setting(dial) * reading.cost[0]
+        return np.where(reading.eligible[0] & able, net, -np.inf)
+
+    def first(self, reading: Reading, utility: Floats, dial: str | float) -> int:
+        """The arm to ask first: where the cell has a cascade its first arm, else the best utility."""
+        policy = self.knowledge.fusion(self.setting(dial))
         if isinstance(policy, FusionPolicy):
             policy.use(reading)
             empty = Seen(np.zeros(1, dtype=np.int64), (), np.zeros((1, 0), dtype=np.int64))
@@ -126,7 +136,8 @@ class Router:
                 return arm
         return int(np.argmax(utility))
 
-    def _kept(self, first: int, utility: Floats, conversation: Conversation | None) -> tuple[int, list[Step]]:
+    def kept(self, first: int, utility: Floats, conversation: Conversation | None) -> tuple[int, list[Step]]:
+        """The conversation's previous arm, unless another gains more than δ; and why, as steps of the path."""
         arms = self.knowledge.arms
         if conversation is None or conversation.previous not in arms:
             return first, [Step(stage="stop", subject=f"ask {arms[first]} first")]

@@ -175,9 +175,15 @@ class Panel:
         """(n,) confidence; a failed validator (a first column of 0) vetoes: 0."""
         return np.where(judgements[:, 0] == 0.0, 0.0, _aggregate(self.mode, self.weights, judgements))
 
-    def settled(self, judgements: Floats, threshold: float) -> bool:
-        """Whether the silent judges of one answer (j,) cannot change the decision at this threshold."""
-        silent = np.flatnonzero(np.isnan(judgements))
+    def settled(self, judgements: Floats, threshold: float, *, able: Sequence[bool] | None = None) -> bool:
+        """Whether the silent judges of one answer (j,) cannot change the decision at this threshold.
+
+        Args:
+            judgements: (j,) in 0–1, NaN where silent.
+            threshold: Confidence that accepts.
+            able: (j,) whether a silent judge can still be asked; all can unless given.
+        """
+        silent = np.flatnonzero(np.isnan(judgements) & (True if able is None else np.asarray(able, dtype=bool)))
         if judgements[0] == 0.0 or len(silent) == 0:
             return True
         extremes = np.array(list(product((np.nan, 0.0, 1.0), repeat=len(silent))))
