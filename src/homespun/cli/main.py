@@ -23,6 +23,7 @@ VERBS = {
     "grade": ("grade:grade", "Grade completions against gold answers; programs run in the sandbox."),
     "calibrate": ("calibrate:calibrate", "Measure how far agreement among samples can be trusted."),
     "route": ("route:app", "Fit, evaluate and explain a router."),
+    "serve": ("serve:serve", "Serve the gateway: one OpenAI-compatible address, routed by quality and price."),
     "runs": ("runs:app", "List, show and compare runs."),
     "doctor": ("doctor:doctor", "Check this machine for what the work needs."),
 }

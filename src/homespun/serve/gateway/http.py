@@ -1,0 +1,152 @@
+"""HTTP at the edge, on bare ASGI: bodies read under a cap, answers and errors written, a client that leaves noticed.
+
+The busy endpoints live on this rather than on a framework, whose layers would cost several times the work itself.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from homespun.serve.gateway.types import GatewayError
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Pairs = list[tuple[bytes, bytes]]
+
+JSON: tuple[bytes, bytes] = (b"content-type", b"application/json")
+EVENTS: Pairs = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+KEEP_ALIVE = b": still at work\n\n"
+"""A comment of the event stream: clients skip it, and proxies see that the line is alive."""
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The first header of that (lower-case) name."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return value.decode("latin-1")
+    return None
+
+
+def bearer(scope: Scope) -> str | None:
+    """The key of a request: ``Authorization: Bearer …``, or ``x-api-key`` as Anthropic's clients send it."""
+    for key, value in scope["headers"]:
+        if key == b"authorization":
+            kind, _, token = value.decode("latin-1").partition(" ")
+            return token.strip() if kind.lower() == "bearer" else None
+    return header(scope, b"x-api-key")
+
+
+async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
+    """The body, read to its end.
+
+    Raises:
+        GatewayError: 413 for more than ``most`` bytes, 400 for a client that left half-way or a wrong length.
+    """
+    length = header(scope, b"content-length")
+    if length is not None:
+        if not length.isascii() or not length.isdigit():
+            raise GatewayError(400, "Content-Length is no number.")
+        if int(length) > most:
+            raise _too_large(most)
+    message = await receive()
+    if not message.get("more_body"):
+        body = message.get("body", b"")
+        if len(body) > most:
+            raise _too_large(most)
+        return body
+    parts, size = [message.get("body", b"")], len(message.get("body", b""))
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise GatewayError(400, "The request ended before its body did.")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > most:
+            raise _too_large(most)
+    return b"".join(parts)
+
+
+def _too_large(most: int) -> GatewayError:
+    return GatewayError(413, f"The request is larger than {most} bytes.", code="request_too_large")
+
+
+async def start(send: Send, status: int, headers: Pairs) -> None:
+    """Begins a response."""
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+async def write(send: Send, data: bytes) -> None:
+    """One piece of a response that goes on."""
+    await send({"type": "http.response.body", "body": data, "more_body": True})
+
+
+async def finish(send: Send, data: bytes = b"") -> None:
+    """The last piece of a response."""
+    await send({"type": "http.response.body", "body": data})
+
+
+async def answer(send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    """A whole JSON response."""
+    await start(send, status, [JSON, (b"content-length", str(len(body)).encode()), *headers])
+    await finish(send, body)
+
+
+def error_headers(error: GatewayError) -> Pairs:
+    """``Retry-After`` and, for a missing key, what would be accepted."""
+    headers: Pairs = []
+    if error.retry_after is not None:
+        headers.append((b"retry-after", str(max(1, round(error.retry_after))).encode()))
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    return headers
+
+
+def parse(raw: bytes) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        GatewayError: 400, no JSON or no object.
+    """
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise GatewayError(400, f"The body is not valid JSON: {error}.", code="invalid_json") from None
+    if not isinstance(body, dict):
+        raise GatewayError(400, "The body must be a JSON object.", code="invalid_json")
+    return body
+
+
+class Leaving:
+    """Cancels the current task when the client leaves; ``happened`` tells that it did.
+
+    Use it as a context manager around the work for one request, once its body has been read.
+    """
+
+    __slots__ = ("_receive", "_task", "_watch", "happened")
+
+    def __init__(self, receive: Receive) -> None:
+        self.happened = False
+        self._receive = receive
+
+    def __enter__(self) -> "Leaving":
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._watch = asyncio.ensure_future(self._wait())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watch.cancel()
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.happened = True
+        self._task.cancel()
