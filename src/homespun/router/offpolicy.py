@@ -114,9 +114,10 @@ def difference(logged: Logged, new: Floats, old: Floats, *, method: Method = "dr
     """Mean reward of one policy less that of another on the same requests, paired; arguments as of `value`.
 
     Where the two policies agree on a request it adds nothing to the difference nor, under DR and IPS, to its variance.
+    The effective sample size is that of the known rewards of arms which the new policy takes more often.
     """
     means, parts = zip(*(_influence(logged, policy, method, clip) for policy in (new, old)), strict=True)
-    moved = np.abs(new - old)
+    moved = np.maximum(new - old, 0.0)  # what speaks for arms that gain; of those that lose enough is known
     return _estimate(means[0] - means[1], parts[0] - parts[1], logged, moved, method, clip)
 
 
