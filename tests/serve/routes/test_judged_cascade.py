@@ -45,9 +45,7 @@ def test_the_best_seen_is_given_when_nobody_convinces(fakes) -> None:
     assert routed.confidence == pytest.approx(0.6)
 
 
-@pytest.mark.parametrize(
-    "bad", ["", "I'm sorry, but I can't help with that.", "3 + 4 = 8", "```python\ndef f(:\n```"]
-)
+@pytest.mark.parametrize("bad", ["", "I'm sorry, but I can't help with that.", "3 + 4 = 8", "```python\ndef f(:\n```"])
 def test_a_veto_leads_on_without_asking_any_judge(fakes, bad: str) -> None:
     desk = board(fakes, {"cheap": bad, "strong": "red", "verifier": SURE})
     routed = desk.ask()
@@ -176,7 +174,10 @@ def test_a_cascade_that_saves_too_little_is_not_made(fakes) -> None:
 
 
 def test_a_cell_whose_requests_go_on_too_often_loses_its_cascade(fakes) -> None:
-    desk = board(fakes, {"cheap": "blue", "strong": "red", "verifier": [UNSURE, SURE] * 60 + [SURE]})
+    def verdict(body):
+        return UNSURE if "blue" in body["messages"][0]["content"] else SURE
+
+    desk = board(fakes, {"cheap": "blue", "strong": "red", "verifier": verdict})
 
     async def many(switchboard):
         return [(await switchboard.answer(desk.make("What is it?"), desk.attempts)).route for _ in range(120)]
