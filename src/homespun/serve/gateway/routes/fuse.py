@@ -27,7 +27,7 @@ async def fuse(session: Session, tiers: Sequence[Tier], jury: Jury, reader: Read
         GatewayError: nobody answered: one of the failures; or 429, the budget allows no call.
     """
     asked = tiers[:MOST]
-    got = await asyncio.gather(*(session.call(tier.target) for tier in asked), return_exceptions=True)
+    got = await asyncio.gather(*(session.call(tier.target, alone=False) for tier in asked), return_exceptions=True)
     found: list[tuple[Tier, Reply, Sample]] = []
     steps: list[Step] = []
     failure: GatewayError | None = None

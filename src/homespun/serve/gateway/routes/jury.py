@@ -142,7 +142,7 @@ class Jury:
         warm = max(_number(session.body.get("temperature")), SAMPLE_TEMPERATURE)
         body: Body = {**session.body, "temperature": warm}
         body.pop("seed", None)
-        calls = (session.call(target, purpose="sample", body=body) for _ in range(self.auto.samples))
+        calls = (session.call(target, purpose="sample", body=body, alone=False) for _ in range(self.auto.samples))
         replies = await asyncio.gather(*calls, return_exceptions=True)
         said = [answers.comparable(answers.read(each.body).text) for each in replies if isinstance(each, Reply)]
         return agreement([first, *said])

@@ -70,7 +70,7 @@ class Reader:
             return None
         parsed = strategies.strategy(strategy).parse(text, task, "strict", target.model)
         span = await self._span(parsed, target, problem, strategy)
-        return None if span is None else _grader(task).check(span, "")[1]
+        return None if span is None else _grader(task).read(span).answer
 
     async def close(self) -> None:
         """Ends the sandbox."""

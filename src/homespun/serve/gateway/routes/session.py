@@ -23,10 +23,6 @@ class Upstreams(Protocol):
         """Most (tokens, nanodollars) that one attempt can cost."""
         ...
 
-    def bounded(self, target: str, body: Body) -> Body:
-        """The body with a bound on the answer's length."""
-        ...
-
     def serves(self, target: str, body: Body) -> str | None:
         """``None``, or why the target cannot serve this."""
         ...
@@ -73,19 +69,30 @@ class Session:
         stream: bool = False,
         body: Body | None = None,
         fallbacks: bool = False,
+        alone: bool = True,
     ) -> Reply:
         """Asks one target.
+
+        Args:
+            target: Whom.
+            purpose: What for.
+            stream: Whether to stream.
+            body: What; the client's body unless given.
+            fallbacks: Whether the target's own may answer.
+            alone: Nothing else is under way, so that retries may use all that is left of the budget.
 
         Raises:
             UpstreamError: it failed for good.
             GatewayError: 429, the budget does not allow the call; nothing was spent.
         """
         body = self.body if body is None else body
-        if not self.affords(target, body):
-            raise out_of_budget()
+        left, most = None, 0
         if self.ask.budget is not None:
-            body = self.fleet.bounded(target.name, body)
-        most = self.fleet.bound(target.name, body)[1] if self.ask.budget is not None else 0
+            most = self.fleet.bound(target.name, body)[1]
+            left = self.ask.budget - self.spent() - self._held
+            if most > left:
+                raise out_of_budget()
+            left = most = left if alone else most
         call = Call(
             path="/chat/completions",
             body=self._shaped(body, stream),
@@ -93,6 +100,7 @@ class Session:
             deadline=self.ask.deadline if stream else self.ask.deadline - RESERVE / 2,
             purpose=purpose,
             problem=None if self.problem is None else {"task": self.problem[0], "id": self.problem[1]},
+            budget=left,
         )
         self._held += most
         try:
