@@ -4,10 +4,12 @@ The chat template, tokens and stops are those in the weights' own file. Sampling
 top-p, with llama.cpp's further filters (top-k, min-p) off, so that log-probs and samples mean what they say.
 """
 
+import asyncio
 import json
 import os
 import threading
 import time
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -67,6 +69,50 @@ class Local:
             ModelError: xllamacpp or the weights cannot be had.
         """
         return [await to_thread.run_sync(self._draw, prompt, index, limiter=self._waiting) for index in range(n)]
+
+    async def stream(self, prompt: Prompt, index: int = 0) -> AsyncGenerator[dict[str, Any]]:
+        """Draws sample ``index`` token by token; closing the generator stops the model at its next token.
+
+        Yields:
+            The events of llama.cpp (``chat.completion.chunk``), the last with the usage; one with ``error`` tells
+            why it refused the prompt.
+
+        Raises:
+            ModelError: xllamacpp or the weights cannot be had.
+        """
+        loop, stopped = asyncio.get_running_loop(), threading.Event()
+        events: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+
+        def tell(event: dict[str, Any]) -> bool:
+            loop.call_soon_threadsafe(events.put_nowait, event)
+            return stopped.is_set()
+
+        async def work() -> None:
+            try:
+                await to_thread.run_sync(self._tell_all, prompt, index, tell, stopped, limiter=self._waiting)
+            finally:
+                events.put_nowait(None)
+
+        task = asyncio.create_task(work())
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            await task
+        finally:
+            stopped.set()
+            task.add_done_callback(_forget)
+
+    def _tell_all(
+        self, prompt: Prompt, index: int, tell: Callable[[dict[str, Any]], bool], stopped: threading.Event
+    ) -> None:
+        with self._lock:
+            if stopped.is_set():
+                return
+            body = self._body(prompt, index) | {"stream": True, "stream_options": {"include_usage": True}}
+            try:
+                self._loaded().handle_chat_completions(body, tell)
+            except (RuntimeError, ValueError) as error:
+                tell({"error": {"message": f"llama.cpp: {error}"}})
 
     def worst_case(self, prompt: Prompt, n: int = 1) -> float:
         """Zero: time is counted, dollars are not."""
@@ -145,3 +191,9 @@ class Local:
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"cannot be loaded: {error}", parameters.model.path, "remove it from the cache") from None
         return self._server
+
+
+def _forget(task: asyncio.Task[None]) -> None:
+    """An error after the reader has left interests nobody."""
+    if not task.cancelled():
+        task.exception()

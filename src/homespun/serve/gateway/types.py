@@ -68,6 +68,8 @@ class Call:
     purpose: Purpose = "answer"
     problem: Mapping[str, str] | None = None
     """Who knows: ``{"task": …, "id": …}`` of a recorded problem; else it is found by the question's text."""
+    budget: int | None = None
+    """Nanodollars that all attempts of this call together may cost; ``None``: no limit."""
 
 
 @dataclass(slots=True)
