@@ -5,7 +5,7 @@ Labels of judges are left out: a judge's verdict is a part of the confidence, an
 
 import math
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -19,11 +19,18 @@ RIGHT = 0.5
 CIRCULAR = "judge"
 
 
-def reliability(connection: Connection, start: float) -> dict[str, Any]:
-    """Bins of confidence with the share that was right, and ECE; ``n`` is 0 where nothing is labelled."""
-    from homespun.confidence.scores import brier, ece
-    from homespun.confidence.scores import reliability as curve
+class Told(NamedTuple):
+    """What was told of answers that somebody labelled."""
 
+    confidence: list[float]
+    right: list[float]
+    """1 or 0, by the best label of each."""
+    sources: dict[str, int]
+    """Labels by where they came from."""
+
+
+def told(connection: Connection, start: float) -> Told:
+    """Reads the newest labelled answers that came with a confidence."""
     labels, decisions = tables.labels.c, tables.decisions.c
     query = (
         sa.select(labels.request_id, labels.arm, labels.source, labels.score, decisions.confidence)
@@ -34,17 +41,23 @@ def reliability(connection: Connection, start: float) -> dict[str, Any]:
         .limit(MOST_LABELS)
     )
     rows = connection.execute(query).all()
-    told = {(row.request_id, row.arm): min(1.0, max(0.0, row.confidence)) for row in rows}
+    confidence = {(row.request_id, row.arm): min(1.0, max(0.0, row.confidence)) for row in rows}
     scores = best_scores(rows)
-    confidence = [told[key] for key in scores]
     right = [float(score >= RIGHT) for score in scores.values()]
-    answer: dict[str, Any] = {"n": len(right), "bins": [], "ece": None, "brier": None}
-    answer["sources"] = Counter(row.source for row in rows)
-    if right:
-        bins = curve(confidence, right, BINS).rows(named=True)
-        answer["bins"] = [{**row, **_wilson(row["accuracy"], row["n"])} for row in bins]
-        answer["ece"], answer["brier"] = ece(confidence, right, BINS), brier(confidence, right)
-    return answer
+    return Told([confidence[key] for key in scores], right, dict(Counter(row.source for row in rows)))
+
+
+def reliability(known: Told) -> dict[str, Any]:
+    """Bins of confidence with the share that was right, ECE and Brier score; ``n`` is 0 where nothing is labelled."""
+    from homespun.confidence.scores import brier, ece
+    from homespun.confidence.scores import reliability as curve
+
+    confidence, right, sources = known
+    if not right:
+        return {"n": 0, "bins": [], "ece": None, "brier": None, "sources": sources}
+    bins = [{**row, **_wilson(row["accuracy"], row["n"])} for row in curve(confidence, right, BINS).rows(named=True)]
+    found = {"n": len(right), "bins": bins, "ece": ece(confidence, right, BINS), "brier": brier(confidence, right)}
+    return {**found, "sources": sources}
 
 
 def _wilson(share: float | None, n: int) -> dict[str, float | None]:

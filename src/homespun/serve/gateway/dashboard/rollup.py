@@ -1,9 +1,9 @@
 """Requests summed by bucket of time, so that a month of them can be shown without reading a month of rows each time.
 
-Each bucket is one query over the index on time. A bucket that lies far enough back is kept, since requests are put on
-the books when they end; a recent one is asked for anew. The database's thread, which also settles requests, is never
-held for longer than about `HOLD_SECONDS` and one bucket: a long window that is seen for the first time fills up over
-several looks, the newest buckets first, and says how far it is.
+Buckets are summed over the index on time, as many in one query as pass quickly. A bucket that lies far enough back is
+kept, since requests are put on the books when they end; a recent one is asked for anew. The database's thread, which
+also settles requests, is never held for longer than about `HOLD_SECONDS` and one bucket: a long window that is seen for
+the first time fills up over several looks, the newest buckets first, and says how far it is.
 """
 
 import time
@@ -25,6 +25,7 @@ SETTLED_SECONDS = 330.0
 KEEP_SECONDS = 600.0
 """A kept bucket is counted anew after this long, for rows that a restart brought in late."""
 HOLD_SECONDS = 0.1
+QUICK_SECONDS = 0.03
 LOOK_SECONDS = 0.6
 """One look at a window takes about this long at most, ready or not."""
 
@@ -63,36 +64,42 @@ class Rolled(NamedTuple):
 
 
 class Runs(Protocol):
-    """The database, as far as it is needed: ``run`` calls a function with a connection in its own thread."""
+    """The database, as far as it is needed."""
 
-    def run(self, fn: Callable[[Connection], T], /) -> Awaitable[T]:
-        """Awaits what ``fn`` returns."""
+    def run(self, fn: Callable[[Connection], T], *, read_only: bool = False) -> Awaitable[T]:
+        """Awaits what ``fn``, called with a connection in the database's thread, returns."""
         ...
 
 
-def groups(connection: Connection, start: float, end: float) -> list[Group]:
-    """The groups of the requests with start ≤ time < end."""
+async def read(database: Runs, fn: Callable[[Connection], T]) -> T:
+    """What ``fn`` reads; it must not write."""
+    return await database.run(fn, read_only=True)
+
+
+def groups(connection: Connection, start: int, length: int, number: int) -> list[list[Group]]:
+    """The groups of ``number`` buckets in a row, each ``length`` seconds long, the first from ``start`` on."""
     r = tables.requests.c
     known = r.reference_nanodollars.is_not(None)
     spent, reference = sa.cast(r.nanodollars, Float), sa.cast(r.reference_nanodollars, Float)
     latency = sa.case(*((r.seconds <= bound, at) for at, bound in enumerate(LATENCIES)), else_=len(LATENCIES))
-    keys = (r.target, r.route, r.outcome, sa.func.json_array_length(r.tiers, type_=Integer), latency)
+    bucket = sa.cast(sa.func.floor((r.time - start) / length), Integer)
+    keys = (bucket, r.target, r.route, r.outcome, sa.func.json_array_length(r.tiers, type_=Integer), latency)
 
     def over_known(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         return sa.func.coalesce(sa.func.sum(sa.case((known, value), else_=None)), 0)
 
     sums = (
         sa.func.count(), sa.func.sum(r.nanodollars), sa.func.sum(r.input_tokens), sa.func.sum(r.output_tokens),
-        sa.func.count(r.reference_nanodollars), over_known(r.nanodollars), over_known(r.reference_nanodollars),
+        sa.func.count(r.reference_nanodollars), over_known(r.nanodollars), sa.func.sum(r.reference_nanodollars),
         over_known(spent * spent), over_known(reference * reference), over_known(spent * reference),
     )  # fmt: skip
     columns = [column.label(f"c{at}") for at, column in enumerate((*keys, *sums))]
-    inner = sa.select(*columns).where(r.time >= start, r.time < end)
-    query = inner.group_by(*columns[: len(keys)])
-    return [
-        Group._make([*row[:5], *(int(value) for value in row[5:12]), *(float(value) for value in row[12:])])
-        for row in connection.execute(query)
-    ]
+    query = sa.select(*columns).where(r.time >= start, r.time < start + number * length)
+    found: list[list[Group]] = [[] for _ in range(number)]
+    for row in connection.execute(query.group_by(*columns[: len(keys)])):
+        whole, squares = row[6:13], row[13:]
+        found[row[0]].append(Group._make([*row[1:6], *(int(v or 0) for v in whole), *(float(v) for v in squares)]))
+    return found
 
 
 class Rollup:
@@ -111,7 +118,7 @@ class Rollup:
         missing = [s for s in reversed(starts) if not self._fresh(window, s, now)]
         until = time.monotonic() + LOOK_SECONDS
         while missing and time.monotonic() < until:
-            counted = await database.run(partial(_count, starts=missing, length=window.bucket))
+            counted = await read(database, partial(_count, starts=missing, length=window.bucket))
             for bucket, found in counted.items():
                 self._kept[window.bucket, bucket] = (now, found)
             missing = [s for s in missing if not self._fresh(window, s, now)]
@@ -132,13 +139,23 @@ class Rollup:
 
 
 def _count(connection: Connection, starts: list[int], length: int) -> dict[int, list[Group]]:
+    """Counts buckets, newest first as ``starts`` is, in queries that double while they are quick."""
     until = time.monotonic() + HOLD_SECONDS
     found: dict[int, list[Group]] = {}
-    for start in starts:
-        found[start] = groups(connection, start, start + length)
-        if time.monotonic() > until:
-            break
+    at, most = 0, 1
+    while at < len(starts) and time.monotonic() < until:
+        begun, number = time.monotonic(), _in_a_row(starts[at : at + most], length)
+        first = starts[at + number - 1]
+        for bucket, content in enumerate(groups(connection, first, length, number)):
+            found[first + bucket * length] = content
+        at += number
+        most = max(1, most * 2 if time.monotonic() - begun < QUICK_SECONDS else most // 2)
     return found
+
+
+def _in_a_row(starts: list[int], length: int) -> int:
+    """How many of the first lie side by side."""
+    return next((n for n in range(1, len(starts)) if starts[n] != starts[0] - n * length), len(starts))
 
 
 def quantile(classes: dict[int, int], share: float) -> float | None:

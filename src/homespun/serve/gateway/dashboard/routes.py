@@ -5,6 +5,7 @@ storage and sends it as a header, never in an address. The policy lets it load a
 but its own files, and be framed by nobody.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from importlib import resources
@@ -18,15 +19,14 @@ from sqlalchemy import Connection
 
 from homespun.serve.gateway.config import GatewayConfig
 from homespun.serve.gateway.dashboard.overview import overview
-from homespun.serve.gateway.dashboard.reliability import reliability
-from homespun.serve.gateway.dashboard.rollup import Rollup, Runs
+from homespun.serve.gateway.dashboard.reliability import reliability, told
+from homespun.serve.gateway.dashboard.rollup import Rollup, Runs, read
 from homespun.serve.gateway.dashboard.savings import quality
 from homespun.serve.gateway.dashboard.trail import one, recent
 from homespun.serve.gateway.dashboard.upstreams import upstreams, with_health
 from homespun.serve.gateway.dashboard.windows import WINDOWS, WindowName
-from homespun.serve.gateway.telemetry.limits import limits_now
-from homespun.serve.gateway.types import NANO, GatewayError, Usage
-from homespun.serve.store import tables
+from homespun.serve.gateway.types import GatewayError, Usage
+from homespun.serve.store import keys, tables
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
@@ -105,7 +105,8 @@ class _Route(APIRoute):
 
 def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     told = HEADERS | {"Cache-Control": "no-store"} | (headers or {})
-    return Response(orjson.dumps(content), status, told, "application/json")
+    # names of columns are a kind of str
+    return Response(orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS), status, told, "application/json")
 
 
 def dashboard_routes(gateway: Watched) -> APIRouter:
@@ -143,21 +144,22 @@ def _numbers(api: APIRouter, gateway: Watched) -> None:
     async def numbers(window: Look = "day") -> Response:
         now = time.time()
         rolled = await rollup.look(gateway.database, window, now)
-        rate = await gateway.database.run(lambda c: _last_minute(c, now))
+        rate = await read(gateway.database, lambda c: _last_minute(c, now))
         start = WINDOWS[window].start(now)
-        judged = await gateway.database.run(lambda c: quality(c, _strongest(gateway), start))
+        judged = await read(gateway.database, lambda c: quality(c, _strongest(gateway), start))
         return _json({"now": now, **overview(rolled), "minute": rate, "at_work": gateway.at_work, "quality": judged})
 
     @api.get("/confidence")
     async def confidence(window: Look = "day") -> Response:
         start = WINDOWS[window].start(time.time())
-        return _json(await gateway.database.run(lambda c: reliability(c, start)))
+        known = await read(gateway.database, lambda c: told(c, start))
+        return _json(await asyncio.to_thread(reliability, known))  # the first time, libraries are loaded for it
 
     @api.get("/state")
     async def state() -> Response:
         now = time.time()
         names = [target.name for target in gateway.config.target]
-        found = await gateway.database.run(lambda c: _state(c, names, now))
+        found = await read(gateway.database, lambda c: _state(c, names, now))
         tiers = {tier.name for tier in gateway.config.tiers()}
         known = with_health(found["upstreams"], gateway.fleet.health())
         found["upstreams"] = [u for u in known if u["target"] in tiers or u["state"] != "idle"]
@@ -176,11 +178,11 @@ def _lists(api: APIRouter, gateway: Watched, admin: Callable[[Request], Any]) ->
     ) -> Response:  # fmt: skip
         before = (before_time, before_id) if before_time is not None and before_id is not None else None
         wanted = {"model": model, "target": target, "route": route, "outcome": outcome, "key_id": key_id, "text": text}
-        return _json(await gateway.database.run(lambda c: recent(c, wanted, before)))
+        return _json(await read(gateway.database, lambda c: recent(c, wanted, before)))
 
     @api.get("/requests/{request_id}")
     async def request(request_id: str) -> Response:
-        found = await gateway.database.run(lambda c: one(c, request_id))
+        found = await read(gateway.database, lambda c: one(c, request_id))
         if found is None:
             raise GatewayError(404, "There is no such request.", code="not_found")
         return _json(found)
@@ -202,13 +204,14 @@ def _last_minute(connection: Connection, now: float) -> dict[str, Any]:
 
 def _state(connection: Connection, targets: list[str], now: float) -> dict[str, Any]:
     names = {row.id: row.name for row in connection.execute(sa.select(tables.keys.c.id, tables.keys.c.name))}
+    limits = [keys.Limit(*row) for row in connection.execute(sa.select(tables.limits))]
     routers = sa.select(tables.routers).order_by(tables.routers.c.created.desc()).limit(ROUTERS)
     alarms = tables.alarms.c
     newest = sa.select(tables.alarms).order_by(alarms.cleared.is_not(None), alarms.time.desc()).limit(ALARMS)
     return {
         "limits": [
-            {**limit._asdict(), "left": limit.left, "name": names.get(limit.subject, limit.subject), "nano": NANO}
-            for limit in limits_now(connection, now)
+            {**used, "name": names.get(used["subject"], used["subject"])}
+            for used in keys.usage(connection, limits, now)
         ],
         "upstreams": upstreams(connection, targets, now),
         "routers": [dict(row) for row in connection.execute(routers).mappings()],

@@ -3,7 +3,8 @@
 Dollars. Over the requests for which it is known what the strongest target would have cost, saved = Σ reference − Σ
 spent, every attempt, judge and sample counted as spent; as a sum over all of them it is exact. The interval is for
 traffic like this: the share r = Σ spent / Σ reference is a ratio of means of n independent requests, so by
-linearisation (Cochran, Sampling Techniques, 1977, §6.4) Var r ≈ Σ (spent − r · reference)² / (n (n − 1) mean(reference)²).
+linearisation (Cochran, Sampling Techniques, 1977, §6.4) Var r is about
+Σ (spent − r · reference)² / (n (n − 1) mean(reference)²).
 
 Quality. Over the requests on which more than one arm was labelled, as shadow traffic is: the mean difference of the
 score of the answer that was given and of the strongest arm's, zero where that is the same answer, with the normal

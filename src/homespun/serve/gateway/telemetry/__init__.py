@@ -109,7 +109,7 @@ class Telemetry:
             waited += WRITE_SECONDS
             try:
                 if waited >= READ_SECONDS and self._gateway is not None:
-                    self._stored, waited = self._gateway.database.run_now(from_database), 0.0
+                    self._stored, waited = self._gateway.database.run_now(from_database, read_only=True), 0.0
                 self._snapshots.write(self._dump())
             except Exception as error:  # numbers that are missing must not end the numbers that can be had
                 log.warning("metrics: %s", type(error).__name__)

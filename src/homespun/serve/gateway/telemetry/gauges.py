@@ -7,9 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from homespun.serve.gateway.telemetry.limits import limits_now
 from homespun.serve.gateway.telemetry.metrics import ALARMS, BREAKER, DISAGREEMENT, LIMIT_LEFT, METRICS, Labels
-from homespun.serve.store import tables
+from homespun.serve.store import keys, tables
 
 GaugeRows = dict[str, dict[Labels, float]]
 STATES = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
@@ -35,11 +34,12 @@ def from_database(connection: Connection, now: float | None = None) -> GaugeRows
 
 
 def _limits_left(connection: Connection, now: float) -> dict[Labels, float]:
+    limits = [keys.Limit(*row) for row in connection.execute(sa.select(tables.limits))]
     return {
-        (limit.subject_kind, limit.subject, limit.unit, limit.period): limit.left / limit.amount
-        if limit.amount
-        else 0.0
-        for limit in limits_now(connection, now)
+        (used["subject_kind"], used["subject"], used["unit"], used["period"]): (
+            used["left"] / used["amount"] if used["amount"] else 0.0
+        )
+        for used in keys.usage(connection, limits, now)
     }
 
 

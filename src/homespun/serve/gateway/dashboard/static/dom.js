@@ -1,0 +1,47 @@
+// Nodes are made here and nowhere else. Text goes in as text, so what comes from models and clients cannot be markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : String(value));
+  }
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+export const el = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
+export const svg = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+export const byId = (id) => document.getElementById(id);
+
+const shown = new WeakMap();
+
+/** Draws into a place if what it shows has changed; the focus stays on the node with the same data-focus. */
+export function draw(place, key, make) {
+  const mark = JSON.stringify(key);
+  if (shown.get(place) === mark) return;
+  shown.set(place, mark);
+  const active = place.contains(document.activeElement) ? document.activeElement : null;
+  const focused = active?.closest("[data-focus]")?.dataset.focus;
+  const open = new Set([...place.querySelectorAll("details[open]")].map((node) => node.className));
+  place.replaceChildren(...[make()].flat());
+  for (const node of place.querySelectorAll("details")) node.open = open.has(node.className);
+  if (focused) [...place.querySelectorAll("[data-focus]")].find((n) => n.dataset.focus === focused)?.focus({ preventScroll: true });
+}
+
+export const empty = (...children) => el("p", { class: "empty" }, ...children);
+
+/** A table; each column is {name, cell, number}. Narrow screens stack its rows. */
+export function table(columns, rows, { label, rowAttributes = () => ({}) } = {}) {
+  const head = columns.map((c) => el("th", { scope: "col", class: c.number && "n" }, c.name));
+  const body = rows.map((row) =>
+    el("tr", rowAttributes(row), columns.map((c) => el("td", { "data-name": c.name, class: c.number ? "n" : "break" }, el("span", {}, c.cell(row))))));
+  return el("div", { class: "scroll" }, el("table", { class: "stack", "aria-label": label }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, body)));
+}
+
+const SIGNS = { good: "●", warn: "▲", bad: "✕", "": "○" };
+
+/** A state as a sign and a word, coloured too. */
+export const chip = (kind, word) => el("span", { class: `chip ${kind}` }, el("span", { "aria-hidden": "true" }, SIGNS[kind]), word);
