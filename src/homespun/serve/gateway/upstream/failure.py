@@ -16,11 +16,9 @@ Next = Literal["again", "key", "elsewhere", "larger", "final"]
 RETRYABLE = frozenset({408, 409, 425, 429})
 LONGEST_MESSAGE = 500
 _CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"})
-_CONTEXT_TEXT = re.compile(
-    r"(maximum|available) context|context (window|length|size)|prompt is too long", re.IGNORECASE
-)
+_CONTEXT_TEXT = re.compile(r"(maximum|available) context|context (window|length|size)|prompt is too long", re.I)
 _POLICY_CODES = frozenset({"content_policy_violation", "content_filter", "responsibleaipolicyviolation"})
-_POLICY_TEXT = re.compile(r"content (management )?policy|content filter", re.IGNORECASE)
+_POLICY_TEXT = re.compile(r"content (management )?policy|content filter", re.I)
 _KEYS = re.compile(r"\b(?:sk|pk|hs|gsk|xai|key|api)[-_][A-Za-z0-9_\-*.]{6,}|(?<=Bearer )[^\s\"']{6,}|(?<=://)[^/\s@]+@")
 
 

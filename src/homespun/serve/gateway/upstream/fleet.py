@@ -123,7 +123,7 @@ class Fleet:
             Failed: none will be in time.
         """
         loop = asyncio.get_running_loop()
-        while isinstance(key := upstream.keys.pick(now := loop.time()), float):
+        while not isinstance(key := upstream.keys.pick(now := loop.time()), UpstreamKey):
             if key >= deadline:
                 raise last or _no_key(upstream, key - now)
             await asyncio.sleep(key - now)

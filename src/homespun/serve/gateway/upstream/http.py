@@ -236,7 +236,7 @@ class HttpFeed:
     def __init__(
         self, endpoint: Endpoint, request: Request, size: int, response: aiohttp.ClientResponse, reading: StreamReading
     ) -> None:
-        self.headers = _kept(response.headers)
+        self.headers: Mapping[str, str] = _kept(response.headers)
         self._endpoint, self._request, self._size, self._response = endpoint, request, size, response
         self._parser, self._reading = EventParser(), reading
         self._first: list[Event] = []

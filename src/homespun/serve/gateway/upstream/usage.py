@@ -122,15 +122,15 @@ def read_usage(value: Any, most: Bound, made_bytes: int) -> Usage | None:
     if not isinstance(value, dict):
         return None
     usage = cast("dict[str, Any]", value)
-    given = usage.get("prompt_tokens", usage.get("input_tokens"))
-    made = usage.get("completion_tokens", usage.get("output_tokens", 0 if most.output == 0 else None))
+    given: Any = usage.get("prompt_tokens", usage.get("input_tokens"))
+    made: Any = usage.get("completion_tokens", usage.get("output_tokens", 0 if most.output == 0 else None))
     of_input = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or {}
     of_output = usage.get("completion_tokens_details") or usage.get("output_tokens_details") or {}
     if not isinstance(of_input, dict) or not isinstance(of_output, dict):
         return None
-    cached = cast("Body", of_input).get("cached_tokens")
+    cached: Any = cast("Body", of_input).get("cached_tokens")
     cached = usage.get("prompt_cache_hit_tokens", 0) if cached is None else cached
-    thought = cast("Body", of_output).get("reasoning_tokens") or 0
+    thought: Any = cast("Body", of_output).get("reasoning_tokens") or 0
     if not all(type(count) is int and count >= 0 for count in (given, made, cached, thought)):
         return None
     if thought and usage.get("total_tokens") == given + made + thought:
