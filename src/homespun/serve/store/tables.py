@@ -68,6 +68,7 @@ meters = Table(  # how much of a limit is used in one window of its period
     Column("window", BigInteger, nullable=False),  # second at which the window starts; 0 for "ever"
     Column("spent", BigInteger, nullable=False),
     Column("reserved", BigInteger, nullable=False),  # the sum of the leases below
+    Column("wanted", BigInteger, nullable=False),  # how often a worker wanted what others hold and may not need
     PrimaryKeyConstraint("limit_id", "window"),
 )
 leases = Table(  # what a worker holds of a window, to grant from without asking again
@@ -78,6 +79,12 @@ leases = Table(  # what a worker holds of a window, to grant from without asking
     Column("window", BigInteger, nullable=False),
     Column("amount", BigInteger, nullable=False),
     PrimaryKeyConstraint("worker", "limit_id", "window"),
+)
+marks = Table(  # counters that tell the workers, who look at them all the time, that there is something to be read
+    "marks",
+    metadata,
+    Column("name", Text, primary_key=True),  # keys, wanted
+    Column("version", BigInteger, nullable=False),
 )
 workers = Table(
     "workers",
