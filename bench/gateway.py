@@ -215,8 +215,8 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         stub_command = ["granian", "--interface", "rsgi", "--no-ws", "--port", str(STUB), "--loop", "uvloop"]
-        stub = Server("stub", [BIN / stub_command[0], *stub_command[1:], "gateway_stub:app"], STUB, HERE)
-        (HERE / "stub.log").unlink(missing_ok=True)
+        command = [BIN / stub_command[0], *stub_command[1:], "gateway_stub:app"]
+        stub = Server("stub", command, STUB, folder, PYTHONPATH=str(HERE))
         try:
             for _ in range(options.rounds):
                 one = measure(STUB, "none", folder, options.seconds, options.open_seconds)

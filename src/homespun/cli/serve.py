@@ -45,18 +45,16 @@ def serve(
     number = server.free_port(where, loaded.server.port if port is None else port)
     count = loaded.server.workers if workers is None else workers
     _hint(loaded, auth)
-
-    def ready() -> None:
-        say(f"listening on http://{f'[{where}]' if ':' in where else where}:{number}/v1; dashboard at /dashboard")
-
-    server.serve(loaded, path=path, host=where, port=number, workers=count, auth=auth, ready=ready)
+    server.serve(loaded, path=path, host=where, port=number, workers=count, auth=auth)
 
 
 def _checked(config: Any) -> list[dict[str, Any]]:
     """One row per target; whatever would fail at the start fails here."""
+    import asyncio
+
     from homespun.serve.gateway.gateway import inspect
 
-    return inspect(config)
+    return asyncio.run(inspect(config))
 
 
 def _show(rows: list[dict[str, Any]], as_json: bool) -> None:

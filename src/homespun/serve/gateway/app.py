@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from homespun import __version__
 from homespun.errors import HomespunError
-from homespun.serve.gateway import http, schema
+from homespun.serve.gateway import http, openapi
 from homespun.serve.gateway.config import GatewayConfig, load
 from homespun.serve.gateway.dashboard import dashboard_routes
 from homespun.serve.gateway.endpoints import ENDPOINTS
@@ -25,6 +25,7 @@ log = logging.getLogger("homespun.gateway")
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 CONFIG_VARIABLE, AUTH_VARIABLE = "HOMESPUN_GATEWAY_CONFIG", "HOMESPUN_GATEWAY_NO_AUTH"
+ADDRESS_VARIABLE = "HOMESPUN_GATEWAY_ADDRESS"
 """How the process that starts the workers tells them what it was told."""
 
 
@@ -69,6 +70,8 @@ async def _lifespan(gateway: Gateway, receive: Any, send: Any) -> None:
     except HomespunError as error:
         await send({"type": "lifespan.startup.failed", "message": str(error)})
         return
+    if address := os.environ.get(ADDRESS_VARIABLE):
+        log.info("listening on %s/v1, dashboard at %s/dashboard", address, address)
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await gateway.stop()
@@ -118,14 +121,19 @@ def _health(app: FastAPI, gateway: Gateway) -> None:
         return {"status": "ok"}
 
     @app.get("/readyz", summary="Whether requests can be served")
-    async def readyz(response: Response) -> dict[str, Any]:
-        books = gateway.books.status() if gateway.ready else {}
+    async def readyz(response: Response) -> dict[str, bool]:
         response.status_code = 200 if gateway.ready else 503
-        return {"ready": gateway.ready, "at_work": gateway.at_work, "settings": gateway.fault or "ok", "books": books}
+        return {"ready": gateway.ready}
 
     @app.get("/metrics", summary="Counters and histograms for Prometheus", include_in_schema=False)
-    async def metrics() -> Response:
+    async def metrics(request: Request) -> Response:
+        gateway.authenticate(request, admin=True)
         return Response(gateway.telemetry.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/v1/status", summary="How this worker stands: books, settings, upstreams")
+    async def status(request: Request) -> dict[str, Any]:
+        gateway.authenticate(request, admin=True)
+        return gateway.status()
 
 
 def _lists(app: FastAPI, gateway: Gateway) -> None:
@@ -146,5 +154,6 @@ def _lists(app: FastAPI, gateway: Gateway) -> None:
         return {"object": "list", "data": [] if key is None else await gateway.books.usage(key)}
 
     @app.get("/openapi.json", include_in_schema=False)
-    async def openapi() -> dict[str, Any]:
-        return schema.document(app.openapi())
+    async def description(request: Request) -> dict[str, Any]:
+        gateway.authenticate(request)
+        return openapi.document(app.openapi())

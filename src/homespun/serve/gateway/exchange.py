@@ -299,12 +299,19 @@ async def _reserve(x: Exchange) -> None:
     books, fleet = x.gateway.books, x.gateway.fleet
     limited = books.limited(x.key)
     if x.dial is not None:
-        tokens, nanodollars = x.gateway.switchboard.bound(_ask_of(x))
+        x.ask = _ask_of(x)
+        tokens, nanodollars = x.gateway.switchboard.bound(x.ask)
+        hold = books.try_reserve(x.key, tokens=tokens, nanodollars=nanodollars)
     else:
         if limited:
             x.upstream_body = fleet.bounded(x.target, x.upstream_body)
         tokens, nanodollars = fleet.bound(x.target, x.upstream_body)
-    hold = books.try_reserve(x.key, tokens=tokens, nanodollars=nanodollars)
+        # Twice as much where it is to be had, so that an answer which was paid for and useless can be asked for again.
+        hold = books.try_reserve(x.key, tokens=2 * tokens, nanodollars=2 * nanodollars) if limited else None
+        if hold is not None:
+            nanodollars *= 2
+        else:
+            hold = books.try_reserve(x.key, tokens=tokens, nanodollars=nanodollars)
     x.hold = hold or await books.reserve(x.key, tokens=tokens, nanodollars=nanodollars)
     x.budget = nanodollars if limited else None
     books.begin(x.hold, x.id, x.time, {"endpoint": x.endpoint.name, "model": x.name, "stream": x.stream})
@@ -312,7 +319,7 @@ async def _reserve(x: Exchange) -> None:
 
 def _ask_of(x: Exchange) -> Ask:
     loop = asyncio.get_running_loop()
-    x.ask = Ask(
+    return Ask(
         request_id=x.id,
         body=x.upstream_body,
         stream=x.stream,
@@ -322,8 +329,8 @@ def _ask_of(x: Exchange) -> Ask:
         conversation=x.conversation,
         previous=None,
         budget=None,
+        problem=x.problem,
     )
-    return x.ask
 
 
 def _conversation(x: Exchange) -> str | None:

@@ -87,6 +87,7 @@ class Gateway:
         self.database = Database(config.database_url())
         self.books = await Books.open(self.database, state, worker=self.worker)
         self.telemetry = Telemetry(config, state, self.worker)
+        self.telemetry.watch(self)
         self.kept = Kept(config.cache, self.database)
         self.switchboard = Switchboard(config, self.fleet)
         self.learner = Learner(config, self.database, self.books, self.fleet)
@@ -107,6 +108,16 @@ class Gateway:
         await self.books.close()
         self.telemetry.close()
         await asyncio.to_thread(self.database.close)
+
+    def status(self) -> dict[str, Any]:
+        """How this worker stands."""
+        return {
+            "worker": self.worker,
+            "at_work": self.at_work,
+            "settings": self.fault or "ok",
+            "books": self.books.status(),
+            "upstreams": self.fleet.health(),
+        }
 
     # --- who may ask --------------------------------------------------------------------------------------------
 
@@ -214,3 +225,36 @@ class Gateway:
         except HomespunError as error:
             self.fault = str(error)
             log.error("%s; the settings in use stay", error)
+
+
+async def inspect(config: GatewayConfig) -> list[dict[str, Any]]:
+    """Makes everything that a start makes, and takes it down again: what would fail at the start fails here.
+
+    Returns:
+        One row per target.
+
+    Raises:
+        HomespunError: what is wrong.
+    """
+    fleet, database = Fleet(config), Database(config.database_url())
+    switchboard = Switchboard(config, fleet)
+    try:
+        await asyncio.to_thread(database.migrate)
+        await switchboard.use([])
+        return [_row(target) for target in config.target]
+    finally:
+        await switchboard.close()
+        await fleet.close()
+        await asyncio.to_thread(database.close)
+
+
+def _row(target: Target) -> dict[str, Any]:
+    price = target.price
+    return {
+        "target": target.name,
+        "kind": target.kind,
+        "model": target.model,
+        "price": "by table" if price is None else f"{price.input:g} in, {price.output:g} out",
+        "keys": ", ".join(f"${name}" for name in target.key_env),
+        "able": ", ".join(sorted(target.capabilities)),
+    }

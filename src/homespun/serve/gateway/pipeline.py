@@ -137,6 +137,7 @@ async def _ask(x: Exchange) -> Routed:
         deadline=asyncio.get_running_loop().time() + gateway.config.timeouts.total,
         purpose=x.endpoint.purpose,
         problem=x.problem,
+        budget=x.budget,
     )
     reply = await gateway.fleet.call(x.target, call, x.attempts)
     return Routed(reply, "single", list(dict.fromkeys(attempt.target for attempt in x.attempts)))

@@ -3,12 +3,11 @@
 import ipaddress
 import os
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from homespun.errors import ConfigError
-from homespun.serve.gateway.app import AUTH_VARIABLE, CONFIG_VARIABLE
+from homespun.serve.gateway.app import ADDRESS_VARIABLE, AUTH_VARIABLE, CONFIG_VARIABLE
 from homespun.serve.gateway.config import GatewayConfig
 
 HEADER_BYTES = 64 * 1024
@@ -69,7 +68,6 @@ def serve(
     port: int,
     workers: int,
     auth: bool,
-    ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serves until it is told to stop (SIGTERM or SIGINT), then lets running requests end.
 
@@ -80,7 +78,6 @@ def serve(
         port: Port to listen at.
         workers: Processes.
         auth: Whether a key is needed.
-        ready: Called once the workers have been started.
 
     Raises:
         ConfigError: an address that cannot be had.
@@ -88,11 +85,13 @@ def serve(
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces, Loops
     from granian.http import HTTP1Settings
+    from granian.log import LogLevels
 
     if path is not None:
         os.environ[CONFIG_VARIABLE] = str(path.resolve())
     else:
         os.environ.pop(CONFIG_VARIABLE, None)
+    os.environ[ADDRESS_VARIABLE] = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     if auth:
         os.environ.pop(AUTH_VARIABLE, None)
     else:
@@ -112,8 +111,7 @@ def serve(
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS, max_buffer_size=HEADER_BYTES),
         workers_kill_timeout=max(1, round(config.server.drain)),
         respawn_failed_workers=True,
+        log_level=LogLevels.warning,
         log_dictconfig=LOGGING,
-        process_name="homespun",
     )
-    server.on_startup(ready)
     server.serve()
