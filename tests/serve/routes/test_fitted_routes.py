@@ -292,3 +292,14 @@ def test_the_shipped_router_is_made_once(tmp_path: Path, monkeypatch: pytest.Mon
     made = (tmp_path / "routers" / "r" / "router.json").stat()
     shipped.make(tmp_path / "routers" / "r")
     assert (tmp_path / "routers" / "r" / "router.json").stat().st_mtime_ns == made.st_mtime_ns
+
+
+def test_without_a_router_a_recorded_question_gets_the_cheapest_recorded_answer(small, desk) -> None:
+    bare = SimpleNamespace(
+        config=desk.config.model_copy(update={"auto": desk.config.auto.model_copy(update={"router": None})}),
+        fleet=desk.fleet,
+        make=desk.make,
+    )
+    routed = run(bare, lambda board: board.answer(bare.make(small.outcomes.prompts[0]), []))
+    assert routed.reply.target.startswith("recorded:")
+    assert routed.confidence is None

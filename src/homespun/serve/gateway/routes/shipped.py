@@ -88,8 +88,8 @@ class Shipped:
         log.info("fitting the router of the recorded answers into %s: some 20 seconds", folder)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            __name__,
+            "-c",
+            f"from {__name__} import main; main()",
             str(folder.resolve()),
             stdout=asyncio.subprocess.PIPE,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -106,6 +106,7 @@ class Shipped:
         log.log(logging.INFO if code == 0 else logging.ERROR, "fitting the router ended with code %s", code)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """What the process of its own does: the folder is its only argument."""
     os.nice(10)
     make(Path(sys.argv[1]))

@@ -154,7 +154,8 @@ class Switchboard:
             choice = by_router(session, live, reading, arms, self.config, vote=vote)
         else:
             live = None
-            choice = by_price(session, able, dial=session.ask.dial, delta_arm=session.ask.previous)
+            recorded = [target for target in able if target.kind == "recorded"]  # a real answer, where there is one
+            choice = by_price(session, recorded or able, dial=session.ask.dial, delta_arm=session.ask.previous)
         outcome = await self._route(session, choice, live)
         return self._routed(session, choice, outcome, live, reading)
 
