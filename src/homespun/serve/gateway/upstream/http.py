@@ -242,6 +242,8 @@ class HttpFeed:
         self._first: list[Event] = []
         self._read = 0
         self._ended = False
+        self._error: Failed | None = None
+        """What broke the stream after the events that were read with it."""
 
     async def begin(self) -> None:
         """Waits for the first event.
@@ -250,6 +252,8 @@ class HttpFeed:
             Failed: none came.
         """
         self._first = await self._next()
+        if self._error is not None:  # nothing was handed out yet, so that it can be tried again
+            raise self._error
         if not self._first and not self._reading.events:
             raise Failed("cut", f"{self._endpoint.target.name} sent a stream without events")
 
@@ -262,6 +266,8 @@ class HttpFeed:
         if self._first:
             events, self._first = self._first, []
             return events
+        if self._error is not None:
+            raise self._error
         if self._ended:
             return []
         try:
@@ -293,13 +299,18 @@ class HttpFeed:
             last = self._parser.last()
             datas = [] if last is None else [last]
         events: list[Event] = []
-        for data in datas:
-            if (event := reading.take(data)) is not None:
-                events.append(event)
-            if reading.done:
-                break
-        if reading.done or not chunk:
-            self._end()
+        try:
+            for data in datas:
+                if (event := reading.take(data)) is not None:
+                    events.append(event)
+                if reading.done:
+                    break
+            if reading.done or not chunk:
+                self._end()
+        except Failed as error:
+            if not events:
+                raise
+            self._error = error
         return events
 
     def _end(self) -> None:
