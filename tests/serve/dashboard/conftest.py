@@ -23,6 +23,7 @@ from homespun.serve.store.database import Database
 PRICES = {"small-3b": (0.1, 0.4), "medium-30b": (0.4, 1.6), "large-400b": (2.5, 10.0)}
 SKILL = {"small-3b": 0.72, "medium-30b": 0.82, "large-400b": 0.9}
 NAMES = list(PRICES)
+ASKED = ("homespun/auto",) * 8 + ("large-400b", "homespun/economy")
 NANO = 1_000_000_000
 
 
@@ -46,6 +47,10 @@ def call(rng: random.Random, request: dict[str, Any], target: str, purpose: str,
     } | more  # fmt: skip
 
 
+def step(stage: str, subject: str, score: float | None, dollars: float) -> dict[str, Any]:
+    return {"stage": stage, "subject": subject, "score": score, "cost": dollars, "detail": ""}
+
+
 def traffic(rng: random.Random, number: int, start: float, end: float) -> dict[str, list[dict[str, Any]]]:
     """Rows of requests, attempts, decisions and labels: a cascade over three tiers with a flaky middle one."""
     rows: dict[str, list[dict[str, Any]]] = {"requests": [], "attempts": [], "decisions": [], "labels": []}
@@ -57,7 +62,7 @@ def traffic(rng: random.Random, number: int, start: float, end: float) -> dict[s
 def _request(rng: random.Random, rows: dict[str, list[dict[str, Any]]], when: float) -> None:
     request: dict[str, Any] = {
         "id": f"req-{rng.getrandbits(96):x}", "time": when, "worker": "wrk-1", "key_id": rng.choice(("k1", "k2", None)),
-        "team": None, "endpoint": "chat", "model": rng.choice(("homespun/auto",) * 8 + ("large-400b", "homespun/economy")),
+        "team": None, "endpoint": "chat", "model": rng.choice(ASKED),
         "confidence": None, "stream": rng.random() < 0.5, "status": 200, "outcome": "ok", "error": None, "cache": None,
         "cached_tokens": 0, "estimated": False, "conversation": None, "router": "r-0007", "tiers": [],
     }  # fmt: skip

@@ -4,6 +4,7 @@ There is no access log: a line per request would say less than the table ``reque
 itself, and could leak. What failed is in the ordinary log.
 """
 
+import asyncio
 import logging
 import threading
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,8 @@ __all__ = ["Telemetry"]
 log = logging.getLogger("homespun.telemetry")
 WRITE_SECONDS = 1.0
 """Between two writings of this worker's counts."""
+LOOK_SECONDS = 2.0
+"""Between two looks at the breakers."""
 READ_SECONDS = 15.0
 """Between two readings of gauges from the database."""
 
@@ -45,14 +48,22 @@ class Telemetry:
         self._snapshots.inherit(self._tally)
         self._gateway: Any = None
         self._stored: GaugeRows = {}
+        self._breakers: GaugeRows = {}
         self._stop = threading.Event()
         self._tracing = _tracing(config, worker)
         self._thread = threading.Thread(target=self._work, name="homespun-metrics", daemon=True)
         self._thread.start()
 
     def watch(self, gateway: Any) -> None:
-        """Reads gauges from a running gateway: its ``at_work``, ``fleet.health()`` and ``database.run_now``."""
+        """Reads gauges from a gateway: its ``at_work``, ``fleet.health()`` and ``database``; call it in its loop."""
         self._gateway = gateway
+        self._look()
+
+    def _look(self) -> None:
+        """Takes down the breakers' states every now and then, in the loop to which they belong."""
+        if not self._stop.is_set():
+            self._breakers = breakers(self._gateway.fleet.health())
+            asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
 
     def request(self, row: Mapping[str, Any], attempts: Sequence[Attempt], **extra: Any) -> None:
         """Counts a finished request; call it once for each, from the worker's event loop.
@@ -100,7 +111,7 @@ class Telemetry:
             gauges[DROPPED.name] = {(): float(self._tracing.dropped)}
         if self._gateway is not None:
             gauges[IN_FLIGHT.name] = {(): float(self._gateway.at_work)}
-            gauges |= breakers(self._gateway.fleet.health())
+            gauges |= self._breakers
         return gauges
 
     def _work(self) -> None:

@@ -4,7 +4,7 @@ Names: gen_ai.client.operation.duration, gen_ai.client.token.usage and gen_ai.cl
 spans are called ``{operation} {model}`` (OpenTelemetry semantic conventions for generative AI, status "development").
 A request only leaves its row in a bounded queue, and nothing waits for a collector that is slow or gone: what is over
 is dropped and counted. Metrics take in every request; spans, which cost more, are made for so many requests a second,
-lest they take the interpreter from those that serve. Prompts and answers are in spans only where the settings ask for it.
+lest they take the interpreter from those that serve. Prompts and answers are in spans only where the settings say so.
 """
 
 import threading
