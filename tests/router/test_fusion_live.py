@@ -1,13 +1,14 @@
 """The fitted cascade on living models: pays as it goes, and tells the path."""
 
 import anyio
+import numpy as np
 import pytest
 
 from homespun.errors import ConfigError
 from homespun.records import Cost, Sample
 from homespun.router.decide import Router
 from homespun.router.dial import Point, bisect, nearest, presets
-from homespun.router.fusion import answer, fuse_samples
+from homespun.router.fusion import Deliberation, answer, fuse_samples
 
 
 def sample(arm: str, text: str | None) -> Sample:
@@ -71,3 +72,28 @@ def test_presets_and_dial() -> None:
     assert bisect(lambda mu: 0.9 - 0.1 * mu, 0.8) == pytest.approx(1.0, abs=1e-6)
     with pytest.raises(ConfigError, match="at most"):
         bisect(lambda mu: 0.5, 0.8)
+
+
+def test_a_deliberation_driven_by_hand_is_the_answer(fitted) -> None:
+    router, text = Router.load(fitted.path), "Add 5 apples and 15 pears, how many?"
+    said = {"cheap/a": "20", "cheap/b": "21", "strong/a": "20", "odd/a": "3"}
+    whole = anyio.run(lambda: answer(router, text, asker(said, []), dial="quality"))
+    talk = Deliberation(router, text, dial="quality", reading=router.knowledge.read([text]))
+    while (name := talk.next()) is not None:
+        talk.hear(name, sample(name, said[name]))
+    assert talk.result() == whole
+    assert talk.spent() == whole.decision.spent
+
+
+def test_the_plan_knows_how_to_go_on_from_its_own_first_arm(fitted) -> None:
+    router = Router.load(fitted.path)
+    for text in ("Add 5 apples and 15 pears, how many?", "Would actor number 9 swim?"):
+        talk = Deliberation(router, text, dial="quality")
+        first = talk.next()
+        assert first is not None
+        assert talk.starts()[router.knowledge.arms.index(first)]
+        for arm in np.flatnonzero(talk.starts()):
+            other = Deliberation(router, text, dial="quality")
+            other.hear(router.knowledge.arms[arm], sample(router.knowledge.arms[arm], "20"))
+            other.next()
+            assert other.result().decision.chosen == router.knowledge.arms[arm]

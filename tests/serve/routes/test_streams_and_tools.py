@@ -42,9 +42,8 @@ def said(desk) -> str:
 
 
 def call(fakes, arguments, name="weather"):
-    return fakes.completion(
-        None, finish="tool_calls", tool_calls=[{"id": "1", "type": "function", "function": {"name": name, "arguments": arguments}}]
-    )  # fmt: skip
+    made = {"id": "1", "type": "function", "function": {"name": name, "arguments": arguments}}
+    return fakes.completion(None, finish="tool_calls", tool_calls=[made])
 
 
 # --- streams ----------------------------------------------------------------------------------------------------
@@ -110,7 +109,7 @@ OUTCOMES = st.sampled_from(["blue", "", "fail", "cut0", "cut1", "3 + 4 = 8"])
 
 @given(OUTCOMES, OUTCOMES, st.sampled_from(["5", "95"]), st.floats(0, 1), st.booleans())
 def test_laws_of_streams_and_books(cheap, strong, verdict, below, streamed) -> None:
-    """What reaches the client is a beginning of one tier's answer, whole unless an error says so; every call is booked."""
+    """What reaches the client is one tier's answer, whole unless an error says so; every call is booked."""
     import importlib.util
     from pathlib import Path
 
