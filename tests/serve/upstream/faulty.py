@@ -169,12 +169,11 @@ async def stream(stub: Faulty, request: web.Request, seen: Seen) -> web.StreamRe
         for number, delta in enumerate(pieces):
             await response.write(chunk(delta))
             seen.billed += 1
-            if number == 2 and mode in ("cut", "cut-hard", "stall", "error-event", "error-at-once", "trickle"):
+            if number == 2 and mode in ("cut", "cut-hard", "stall", "error-event", "trickle"):
                 if mode == "cut-hard":
                     request.transport.abort()
-                if not mode.endswith("at-once"):
-                    await asyncio.sleep(0.02)
-                if mode.startswith("error"):
+                await asyncio.sleep(0.02)
+                if mode == "error-event":
                     await response.write(b'data: {"error": {"message": "overloaded sk-1234567890", "code": 529}}\n\n')
                 if mode == "stall":
                     await stub.released.wait()
@@ -278,6 +277,7 @@ PLAIN: dict[str, Handler] = {
     "not-json": bytes_of(b"<html>welcome</html>", "text/html"),
     "no-choices": bytes_of(b'{"id": "x", "choices": []}'),
     "error-200": bytes_of(b'{"error": {"message": "overloaded"}}'),
+    "error-at-once": bytes_of(chunk({"content": "Pla"}) + b'data: {"error": "overloaded"}\n\n', "text/event-stream"),
     "hang": hang, "reset": reset, "huge": huge, "redirect": redirect, "one-key": one_key,
 }  # fmt: skip
 

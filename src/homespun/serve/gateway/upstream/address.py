@@ -46,7 +46,7 @@ def objection(text: str, *, private: bool) -> str | None:
         return "is no address"
     if address in METADATA or address.is_link_local:
         return "is an address of link-local or metadata services"
-    if address.is_multicast or address.is_unspecified:
+    if address.is_multicast or address.is_unspecified or (address.version == 4 and address.is_reserved):
         return "is no address of one machine"
     if not address.is_global and not private:
         return "is private; private = true allows it"
