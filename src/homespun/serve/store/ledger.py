@@ -5,17 +5,19 @@ the ledger has, so that a batch whose outcome is unknown (the connection broke a
 it) is simply booked again.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, not_, select, update
+from sqlalchemy import Connection, Table, delete, not_, select, update
 
 from homespun.serve.store import journal, keys, leases, marks, rows, tables
 from homespun.serve.store.leases import Asking, Grant, Place
 
 Entry = Mapping[str, Any]
+_STRIDE = 32
 _KEPT_SECONDS = 2 * 86_400.0
 """Meters of past minutes and hours are kept so long."""
 
@@ -120,7 +122,9 @@ def transact(connection: Connection, work: Work) -> Done:
 def read(data: bytes) -> Tally:
     """Sorts the entries of a stretch of the journal; beginnings are of no interest once they are over."""
     tally = Tally()
-    for entry in journal.entries(data):
+    for number, entry in enumerate(journal.entries(data)):
+        if number % _STRIDE == 0:
+            time.sleep(0)  # lets the event loop have the interpreter, which it else waits milliseconds for
         if entry is None:
             tally.damaged += 1
         elif entry[0] == journal.SETTLE:
@@ -146,22 +150,28 @@ def post(connection: Connection, tally: Tally, *, careful: bool) -> int:
             place = (limit, start)
             tally.spent[place] = tally.spent.get(place, 0) + charge
             tally.fresh[place] = tally.fresh.get(place, 0) + covered
-    fresh = [rows.shape(tables.requests, entry["row"]) for id, entry in tally.settled.items() if id not in old]
+    fresh = _shaped(tables.requests, (entry["row"] for id, entry in tally.settled.items() if id not in old))
     if rows.insert_new(connection, tables.requests, fresh) != len(fresh):
         raise DoubledError
-    attempts = [
-        rows.shape(tables.attempts, rows.attempt_row(id, attempt))
-        for id, entry in tally.settled.items()
-        for attempt in entry.get("attempts", ())
-    ]
-    rows.insert_new(connection, tables.attempts, attempts)
-    decisions = [entry["decision"] for entry in tally.settled.values() if entry.get("decision")]
-    rows.insert_new(connection, tables.decisions, [rows.shape(tables.decisions, row) for row in decisions])
+    calls = (
+        rows.attempt_row(id, attempt) for id, entry in tally.settled.items() for attempt in entry.get("attempts", ())
+    )
+    rows.insert_new(connection, tables.attempts, _shaped(tables.attempts, calls))
+    decisions = (entry["decision"] for entry in tally.settled.values() if entry.get("decision"))
+    rows.insert_new(connection, tables.decisions, _shaped(tables.decisions, decisions))
     for name, table in rows.NOTABLE.items():
-        rows.insert_new(
-            connection, table, [rows.shape(table, note["row"]) for note in tally.notes if note["table"] == name]
-        )
+        noted = (note["row"] for note in tally.notes if note["table"] == name)
+        rows.insert_new(connection, table, _shaped(table, noted))
     return len(fresh)
+
+
+def _shaped(table: Table, found: Iterable[Entry]) -> list[tuple[Any, ...]]:
+    shaped: list[tuple[Any, ...]] = []
+    for row in found:
+        if len(shaped) % _STRIDE == 0:
+            time.sleep(0)
+        shaped.append(rows.shape(table, row))
+    return shaped
 
 
 def targets_of(holding: Mapping[Place, int], covered: Mapping[Place, int]) -> dict[Place, int]:

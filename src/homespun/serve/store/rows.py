@@ -25,9 +25,19 @@ Row = Mapping[str, Any]
 
 def shape(table: Table, row: Row) -> tuple[Any, ...]:
     """The values of a row in the order of the table's columns."""
-    return tuple(
-        default if (value := row.get(name)) is None else convert(value) for name, convert, default in _columns(table)
-    )
+    columns = _columns(table)
+    values: list[Any] = list(map(row.get, columns.names))
+    for index, what in columns.fixes(tuple(map(type, values))):
+        if what is _TEXT:
+            if "\0" in values[index]:
+                values[index] = values[index].replace("\0", "\ufffd")
+        elif what is _WHOLE:
+            if not -columns.most[index] <= values[index] <= columns.most[index]:
+                values[index] = _whole(values[index], columns.most[index])
+        else:
+            convert, empty = columns.rules[index]
+            values[index] = empty if values[index] is None else convert(values[index])
+    return tuple(values)
 
 
 def attempt_row(request_id: str, attempt: Row) -> dict[str, Any]:
@@ -66,9 +76,41 @@ def _statement(table: Table, postgresql: bool) -> str:
     return f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING'
 
 
+_TEXT, _WHOLE, _ANY = "text", "whole", "any"
+
+
+class _Columns:
+    """The columns of a table. What to look at in a row depends on the types in it, of which few mixes occur."""
+
+    def __init__(self, table: Table) -> None:
+        self.names = [column.name for column in table.columns]
+        self.rules = [_rule(column) for column in table.columns]
+        self.most = [2**63 - 1 if isinstance(column.type, BigInteger) else 2**31 - 1 for column in table.columns]
+        self._native = [_NATIVE.get(type(column.type)) for column in table.columns]
+        self._fixes: dict[tuple[type, ...], list[tuple[int, str]]] = {}
+
+    def fixes(self, types: tuple[type, ...]) -> list[tuple[int, str]]:
+        """Which columns to look at, and how, in a row of these types."""
+        if (found := self._fixes.get(types)) is None:
+            found = [(index, what) for index, kind in enumerate(types) if (what := self._what(index, kind))]
+            if len(self._fixes) < 1000:
+                self._fixes[types] = found
+        return found
+
+    def _what(self, index: int, kind: type) -> str | None:
+        if kind is type(None) and self.rules[index][1] is None:
+            return None
+        if kind is not self._native[index]:
+            return _ANY
+        return _TEXT if kind is str else _WHOLE if kind is int else None
+
+
+_NATIVE: dict[type, type] = {Text: str, Boolean: bool, BigInteger: int, Integer: int, Float: float}
+
+
 @cache
-def _columns(table: Table) -> list[tuple[str, Callable[[Any], Any], Any]]:
-    return [(column.name, *_rule(column)) for column in table.columns]
+def _columns(table: Table) -> _Columns:
+    return _Columns(table)
 
 
 def _rule(column: Column[Any]) -> tuple[Callable[[Any], Any], Any]:
