@@ -8,7 +8,7 @@ from homespun.errors import ConfigError
 from homespun.serve.gateway.config import GatewayConfig, Retries, Target
 from homespun.serve.gateway.types import UpstreamError
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 PRICE = {"input": 1.0, "output": 2.0}
 
 

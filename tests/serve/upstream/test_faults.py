@@ -9,7 +9,7 @@ import pytest
 from homespun.serve.gateway.config import Retries, Target, Timeouts
 from homespun.serve.gateway.types import UpstreamError
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def test_a_whole_answer_is_handed_on_byte_for_byte_and_priced(faulty, asking):

@@ -70,9 +70,11 @@ def refusal(name: str, status: int, headers: Mapping[str, str], raw: bytes, secr
     fault = _error_object(raw)
     said = scrub(error_text(raw), secrets)
     wait = read_retry_after(headers.get("Retry-After"))
-    if 300 <= status < 400 or status < 200:
+    if 300 <= status < 400:
         what = f"{name} answered with status {status}; redirects are not followed"
         return Failed("refused", what, upstream_status=status, then="elsewhere", faulty=False)
+    if status < 300:
+        return Failed("garbage", f"{name} answered with status {status}", upstream_status=status, arrived=len(raw))
     if status in (401, 403):
         what = f"{name} refused the gateway's key (status {status})"
         return Failed("status", what, upstream_status=status, code="upstream_key", then="key", faulty=False)
