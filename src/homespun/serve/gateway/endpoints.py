@@ -6,8 +6,9 @@ from typing import Any, Protocol
 
 import orjson
 
-from homespun.serve.gateway import messages, schema
+from homespun.serve.gateway import messages, responses, schema
 from homespun.serve.gateway.messages_stream import MessagesStream
+from homespun.serve.gateway.responses_stream import ResponsesStream
 from homespun.serve.gateway.types import NANO, Event, GatewayError, Purpose, Reply
 
 Body = dict[str, Any]
@@ -89,6 +90,25 @@ class MessagesWriter:
         return self._stream.fail(error)
 
 
+class ResponsesByChatWriter:
+    """Events of the Responses API, from those of a chat completion."""
+
+    def __init__(self, asked: Body) -> None:
+        self._stream = ResponsesStream(asked)
+
+    def feed(self, event: Event) -> bytes:
+        """What the event means in that API's terms."""
+        return self._stream.feed(event)
+
+    def end(self, nanodollars: int) -> bytes:
+        """Closes every item and the response."""
+        return cost_comment(nanodollars) + self._stream.end()
+
+    def fail(self, error: GatewayError) -> bytes:
+        """The error event of that API."""
+        return self._stream.fail(error)
+
+
 def _same(body: Body) -> Body:
     return body
 
@@ -99,6 +119,10 @@ def _whole(reply: Reply, _: Body) -> bytes:
 
 def _message(reply: Reply, asked: Body) -> bytes:
     return orjson.dumps(messages.from_chat(reply.body or {}, asked))
+
+
+def _response(reply: Reply, asked: Body) -> bytes:
+    return orjson.dumps(responses.from_chat(reply.body or {}, asked))
 
 
 def _chat_error(error: GatewayError) -> bytes:
@@ -128,8 +152,18 @@ class Endpoint:
     """From a whole reply and what was asked to the client's body."""
     writer: Callable[[Body], Writer] = lambda _: ChatWriter()
     error: Callable[[GatewayError], bytes] = _chat_error
+    otherwise: "Endpoint | None" = None
+    """What serves instead where a target lacks the capability, and for ``homespun/…``."""
 
 
+_RESPONSES_BY_CHAT = Endpoint(
+    name="responses",
+    path="/chat/completions",
+    check=schema.check_responses,
+    translate=responses.to_chat,
+    write=_response,
+    writer=ResponsesByChatWriter,
+)
 ENDPOINTS: dict[str, Endpoint] = {
     "/v1/chat/completions": Endpoint(name="chat", path="/chat/completions", check=schema.check_chat),
     "/v1/messages": Endpoint(
@@ -154,5 +188,6 @@ ENDPOINTS: dict[str, Endpoint] = {
         needs="responses",
         check=schema.check_responses,
         writer=lambda _: ResponsesWriter(),
+        otherwise=_RESPONSES_BY_CHAT,
     ),
 }

@@ -255,9 +255,10 @@ async def admit(x: Exchange, scope: Scope, receive: Receive) -> bytes | None:
     x.body = body = http.parse(raw)
     x.endpoint.check(body)
     x.name, x.stream = body["model"], bool(body.get("stream"))
+    _resolve(x)
     x.upstream_body = x.endpoint.translate(body)
     x.writer = x.endpoint.writer(body)
-    _resolve(x)
+    x.problem = _problem(x.upstream_body.get("metadata"))
     if (claim := http.header(scope, b"idempotency-key")) is not None:
         if (done := await gateway.kept.claim(claim, x.key, raw, config.timeouts.total)) is not None:
             return done
@@ -274,24 +275,26 @@ async def admit(x: Exchange, scope: Scope, receive: Receive) -> bytes | None:
 
 
 def _resolve(x: Exchange) -> None:
-    gateway, endpoint, body = x.gateway, x.endpoint, x.upstream_body
-    found = gateway.resolve(x.name, x.key)
+    found = x.gateway.resolve(x.name, x.key)
     if isinstance(found, str):
-        if endpoint.path != "/chat/completions":
-            able = [target.name for target in gateway.config.target if endpoint.needs in target.capabilities]
-            what = (
-                f"{x.name!r} chooses among models that chat; for {endpoint.name} ask {', '.join(able) or 'none yet'}."
-            )
-            raise GatewayError(400, what, code="model_not_able", param="model")
         x.dial = found
     else:
         x.target = found.name
-        if endpoint.needs is not None and endpoint.needs not in found.capabilities:
-            what = f"The model {found.name!r} does not serve {endpoint.name}."
-            raise GatewayError(400, what, code="model_not_able", param="model")
-    metadata = body.get("metadata")
+        if x.endpoint.needs is None or x.endpoint.needs in found.capabilities:
+            return
+    if x.endpoint.otherwise is not None:
+        x.endpoint = x.endpoint.otherwise
+    if x.endpoint.needs is not None:
+        known = {model["id"] for model in x.gateway.models(x.key)}
+        able = [t.name for t in x.gateway.config.target if x.endpoint.needs in t.capabilities and t.name in known]
+        what = f"{x.name[:80]!r} does not serve {x.endpoint.name}; ask {', '.join(able) or 'nobody: no target does'}."
+        raise GatewayError(400, what, code="model_not_able", param="model")
+
+
+def _problem(metadata: object) -> dict[str, str] | None:
     if isinstance(metadata, dict) and isinstance(metadata.get("task"), str) and isinstance(metadata.get("id"), str):
-        x.problem = {"task": metadata["task"], "id": metadata["id"]}
+        return {"task": metadata["task"], "id": metadata["id"]}
+    return None
 
 
 async def _reserve(x: Exchange) -> None:

@@ -10,16 +10,18 @@ from homespun.serve.gateway.shapes import JSON, SCHEMAS, STRING, ref
 OPEN = ("/healthz", "/readyz")
 """Endpoints that need no key."""
 
+BODIES = {"/v1/feedback": "FeedbackRequest"}
+"""Operations of the application that read their body without telling it."""
+REFUSALS = (400, 401, 403, 404, 503)
 
 FAULTS = {
     400: "The request is wrong; `error.param` names the field.",
     401: "No valid key.",
     403: "The key may not ask for this.",
     404: "There is no such model.",
-    408: "The body took too long.",
-    409: "The idempotency key stands for another request, or that request is still at work.",
+    409: "The request with this idempotency key is still at work.",
     413: "The body is too large.",
-    415: "The body is not what it is said to be.",
+    422: "This idempotency key was used with another body.",
     429: "A limit of the key or of the upstream is reached: `rate_limit_exceeded` or `insufficient_quota`.",
     500: "The gateway failed.",
     502: "The upstream failed; nothing was left to try.",
@@ -81,11 +83,18 @@ def document(app_openapi: JSON) -> JSON:
 def _secured(path: str, item: JSON) -> JSON:
     if path in OPEN:
         return item
-    return {
-        method: operation
-        | {"security": _either(), "responses": _faults((401, 403), "Error") | operation.get("responses", {})}
-        for method, operation in item.items()
-    }
+    return {method: _told(path, operation) for method, operation in item.items()}
+
+
+def _told(path: str, operation: JSON) -> JSON:
+    """One of the application's own operations, with what it answers when it refuses, and the body that it reads raw."""
+    faults = _faults((*REFUSALS, 409, 413) if path in BODIES else REFUSALS, "Error")
+    told = operation | {"security": _either(), "responses": faults | operation.get("responses", {})}
+    return told | {"requestBody": _json(BODIES[path])} if path in BODIES else told
+
+
+def _json(name: str) -> JSON:
+    return {"required": True, "content": {"application/json": {"schema": ref(name)}}}
 
 
 def _either() -> list[JSON]:
@@ -95,14 +104,14 @@ def _either() -> list[JSON]:
 def _endpoint(summary: str, asked: str, answer: str, *, error: str = "Error", streams: bool = True) -> JSON:
     content: JSON = {"application/json": {"schema": ref(answer)}}
     if streams:
-        content["text/event-stream"] = {"schema": STRING}
+        content["text/event-stream"] = {}
     headers = {name: {"description": what, "schema": schema} for name, (what, schema) in _HEADERS.items()}
     operation = {
         "summary": summary,
         "operationId": answer[0].lower() + answer[1:],
         "security": _either(),
         "parameters": list(_ASKS),
-        "requestBody": {"required": True, "content": {"application/json": {"schema": ref(asked)}}},
+        "requestBody": _json(asked),
         "responses": {
             "200": {"description": "The answer.", "headers": headers, "content": content},
             **_faults(FAULTS, error),

@@ -216,6 +216,19 @@ _MESSAGES = _shape(
     },
 )
 
+_FEEDBACK: JSON = {
+    "type": "object",
+    "required": ["id"],
+    "properties": {
+        "id": {**NAME, "maxLength": 200, "pattern": "^[A-Za-z0-9_-]+$", "description": "x-request-id of the answer."},
+        "score": _or_null(_number(0, 1)),
+        "thumb": _or_null({"enum": ["up", "down"]}),
+        "detail": _or_null({"type": "string", "maxLength": 500, "pattern": "^[^\\u0000]*$"}),
+    },
+    "additionalProperties": False,
+    "oneOf": [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in ("score", "thumb")],
+}
+
 # --- answers ----------------------------------------------------------------------------------------------------
 
 _USAGE = _shape({"prompt_tokens": COUNT, "total_tokens": COUNT}, {"completion_tokens": COUNT})
@@ -281,6 +294,7 @@ SCHEMAS: dict[str, JSON] = {
     "TurnBlock": _kinds("type", {**_BLOCKS, "tool_result": _RESULT}),
     "MessagesRequest": _MESSAGES,
     "Message": _REPLY,
+    "FeedbackRequest": _FEEDBACK,
     "Error": _ERROR,
     "AnthropicError": _ANTHROPIC_ERROR,
 }
