@@ -151,6 +151,7 @@ class Escrow:
         for meter, lease in zip(hold.meters, hold.leases, strict=True):
             lease.held -= hold.needs[meter.unit]
             lease.free += hold.needs[meter.unit]
+            lease.barred = 0.0
             self.touched.add(lease)
 
     def charge(self, hold: Hold, costs: tuple[int, int, int]) -> list[tuple[str, int, int, int]]:
@@ -170,6 +171,7 @@ class Escrow:
                 more = min(lease.free, cost - need)
                 lease.free -= more
                 covered = need + more
+            lease.barred = 0.0
             lease.unbooked += covered
             self.touched.add(lease)
             charges.append((*lease.place, cost, covered))

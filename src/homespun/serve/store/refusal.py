@@ -36,9 +36,10 @@ def unavailable() -> GatewayError:
 def amount(unit: str, number: int) -> str:
     """An amount in words: ``$1.50``, ``60 requests``."""
     if unit != "nanodollars":
-        return f"{number:,} {unit}"
-    dollars = number / NANO
-    return f"${dollars:,.2f}" if number % (NANO // 100) == 0 else f"${dollars:,.6f}"
+        return f"{number:,} {unit if number != 1 else unit[:-1]}"
+    if number % (NANO // 100) == 0:
+        return f"${number / NANO:,.2f}"
+    return "$" + f"{number / NANO:,.9f}".rstrip("0")
 
 
 def _per(limit: Limit) -> str:
