@@ -53,7 +53,9 @@ def _python(name: str, version: str, extras: tuple[str, ...], source: Source) ->
     if version != "latest":
         _check_specifier(version.removeprefix("(").removesuffix(")"))
         version = version.removeprefix("(").removesuffix(")")
-    return Dependency(kind="python", name=name, version=version, extras=extras, source=source)
+    return Dependency(
+        kind="python", name=str(canonicalize_name(name)), version=version, extras=extras, source=source
+    )
 
 
 def _check_specifier(version: str) -> None:

@@ -4,6 +4,7 @@ The published rule matches ``ref(``, ``watch(`` or ``data:`` anywhere, so that p
 here a component has to be seen in the tree: an import, a JSX element, a component's options.
 """
 
+import re
 from dataclasses import dataclass, field
 
 from tree_sitter import Node
@@ -24,6 +25,8 @@ _ACTS_WORDS = (
 )
 _ACTS = frozenset(_ACTS_WORDS.split())
 _JSX = frozenset({"jsx_element", "jsx_self_closing_element", "jsx_fragment"})
+# JavaScript's grammar reads `useState<number>(0)` as two comparisons, which nobody writes.
+_CALL_OF_TYPE = re.compile(r"\w<[\w\[\]|, .'\"{}:;]{1,80}>\(")
 _REACT = ("react", "react-dom", "next")
 _VUE = ("vue", "nuxt", "pinia", "vue-router", "vuex", "vuetify")
 _MAKERS = frozenset(
@@ -100,6 +103,8 @@ def read_script(code: str, *, typed: bool = False) -> ScriptSource:
             best, least = tree, harm
         if not harm:
             break
+    if best is not None and not typed and _CALL_OF_TYPE.search(code) and not damage(other := parsed("tsx", code)):
+        best, least = other, 0
     source = ScriptSource(broken=least > 0)
     if best is not None:
         for node in nodes(best):
