@@ -37,12 +37,12 @@ def test_doubt_leads_to_the_next_tier(fakes) -> None:
     assert desk.fleet.asked("judge") == ["verifier", "verifier"]
 
 
-def test_the_best_seen_is_given_when_nobody_convinces(fakes) -> None:
-    desk = board(fakes, {"cheap": "blue", "strong": "red", "verifier": ["60", "30"]})
-    routed = desk.ask()
-    assert text(routed) == "blue"
+@pytest.mark.parametrize(("verdicts", "best"), [(["60", "30"], "blue"), (["30", "60"], "red"), (["30", "30"], "red")])
+def test_the_best_seen_is_given_when_nobody_convinces(fakes, verdicts: list[str], best: str) -> None:
+    routed = board(fakes, {"cheap": "blue", "strong": "red", "verifier": verdicts}).ask()
+    assert text(routed) == best
     assert routed.low_confidence
-    assert routed.confidence == pytest.approx(0.6)
+    assert routed.confidence == pytest.approx(max(map(int, verdicts)) / 100)
 
 
 @pytest.mark.parametrize("bad", ["", "I'm sorry, but I can't help with that.", "3 + 4 = 8", "```python\ndef f(:\n```"])

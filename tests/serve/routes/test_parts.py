@@ -33,6 +33,7 @@ def test_dominated_tiers_are_dropped_and_the_rest_climbs_in_price() -> None:
 TIERS = st.lists(st.tuples(st.floats(0, 10), st.floats(0, 1)), min_size=1, max_size=8)
 
 
+@pytest.mark.slow
 @given(TIERS, st.integers(1, 5))
 def test_laws_of_the_ladder(numbers, most) -> None:
     tiers = [tier(str(i), *pair) for i, pair in enumerate(numbers)]
@@ -105,6 +106,7 @@ ODD = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(ODD, ODD)
 def test_whatever_comes_in_nothing_breaks(request, reply) -> None:
     body = request if isinstance(request, dict) else {"messages": request, "tools": request}

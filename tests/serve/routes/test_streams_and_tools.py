@@ -104,9 +104,29 @@ def test_a_stream_that_breaks_after_its_first_word_ends_in_an_error(fakes) -> No
     assert desk.fleet.asked() == ["cheap"]
 
 
+def test_a_stream_that_nobody_reads_is_closed_all_the_same(fakes) -> None:
+    desk = board(fakes, {"cheap": "blue", "strong": "red"}, auto={"stream_below": 1.0})
+
+    async def unread(switchboard):
+        routed = await switchboard.answer(desk.make("What is it?", stream=True), desk.attempts)
+        assert desk.fleet.closed == 0
+        await routed.reply.events.aclose()
+
+    desk.run(unread)
+    assert desk.fleet.closed == 1
+
+
+def test_silence_is_an_answer_where_nobody_else_can_be_asked(fakes) -> None:
+    desk = board(fakes, {"cheap": ""}, auto={"tiers": ["cheap"]})
+    assert desk.ask(stream=True).reply.target == "cheap"
+    assert said(desk) == ""
+    assert desk.events[-2].json["choices"][0]["finish_reason"] == "stop"
+
+
 OUTCOMES = st.sampled_from(["blue", "", "fail", "cut0", "cut1", "3 + 4 = 8"])
 
 
+@pytest.mark.slow
 @given(OUTCOMES, OUTCOMES, st.sampled_from(["5", "95"]), st.floats(0, 1), st.booleans())
 def test_laws_of_streams_and_books(cheap, strong, verdict, below, streamed) -> None:
     """What reaches the client is one tier's answer, whole unless an error says so; every call is booked."""

@@ -87,7 +87,8 @@ class Cascade:
         if not session.ask.stream or not allowed:
             return None
         try:
-            reply = await stream.begun(await session.call(target, stream=True, fallbacks=last), self._noting(target))
+            reply = await session.call(target, stream=True, fallbacks=last)
+            reply = await stream.begun(reply, self._noting(target), last=last)
         except GatewayError as error:
             self._failed(target, error)
             self.escalations.note(self.cell, target.name, went_on=True)

@@ -40,7 +40,7 @@ async def single(session: Session, tiers: Sequence[Tier], *, fallbacks: bool = T
         try:
             reply = await session.call(target, stream=session.ask.stream, fallbacks=fallbacks and last)
             if session.ask.stream:
-                reply = await stream.begun(reply)
+                reply = await stream.begun(reply, last=last)
         except GatewayError as error:
             failure = error
             steps.append(Step(stage="ask", subject=target.name, detail=f"failed: {error.code}"))

@@ -31,12 +31,13 @@ def as_asked(reply: Reply, ask: Ask) -> Reply:
     return reply
 
 
-async def begun(reply: Reply, done: Callable[[Answer], None] | None = None) -> Reply:
-    """The same stream, once its first content, refusal or tool call has come.
+async def begun(reply: Reply, done: Callable[[Answer], None] | None = None, *, last: bool = False) -> Reply:
+    """The same stream, once it has said something: content, reasoning, a refusal, a tool call.
 
     Args:
         reply: A stream.
         done: Told the whole answer once the stream has ended well.
+        last: Nobody else can be asked, so that a stream which ends well without a word is an answer too.
 
     Raises:
         UpstreamError: it ended or broke before it said anything; it is closed then.
@@ -51,11 +52,13 @@ async def begun(reply: Reply, done: Callable[[Answer], None] | None = None) -> R
             if _says(event):
                 break
         else:
-            raise UpstreamError("garbage", f"{reply.target} ended its stream without an answer")
+            if not (last and early):
+                raise UpstreamError("garbage", f"{reply.target} ended its stream without an answer")
+        reply.events = _joined(early, events, done)
+        await anext(reply.events)
     except BaseException:
         await events.aclose()
         raise
-    reply.events = _joined(early, events, done)
     return reply
 
 
@@ -63,7 +66,7 @@ def _says(event: Event) -> bool:
     choices = event.json.get("choices")
     for choice in choices if isinstance(choices, list) else ():
         delta = choice.get("delta") if isinstance(choice, dict) else None
-        if isinstance(delta, dict) and any(delta.get(name) for name in ("content", "tool_calls", "refusal")):
+        if isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role"):
             return True
     return False
 
@@ -71,8 +74,10 @@ def _says(event: Event) -> bool:
 async def _joined(
     early: list[Event], events: AsyncGenerator[Event], done: Callable[[Answer], None] | None
 ) -> AsyncGenerator[Event]:
+    """First nothing, for `begun`: a generator that has not been entered would not close what it reads from."""
     whole = Assembler() if done is not None else None
     try:
+        yield Event(b"", {})
         for event in early:
             if whole is not None:
                 whole.feed(event.json)
