@@ -34,7 +34,7 @@ MIN_CELL = 100
 """Requests from which a cell has a say of its own."""
 MAX_LOSS = 0.02
 """Utility that such a cell may lose."""
-MIN_EFFECTIVE = 30.0
+MIN_EFFECTIVE = 15.0
 """Effective sample size below which the estimate is the model's opinion, not evidence."""
 BETS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7)
 """Shares of the most that may be bet, mixed alike."""

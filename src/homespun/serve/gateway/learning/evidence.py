@@ -170,6 +170,7 @@ def _read(router: RouterFolder, row: Row, arms: Sequence[str], cells: Sequence[s
     allowed = np.isin(np.array(arms), row["arms"]) & np.isfinite(read["quality"]) & np.isfinite(cost)
     rest = {"quality": np.nan_to_num(read["quality"]), "learned": np.nan_to_num(read["learned"])}
     return {
+        "id": row["request_id"],
         "time": row["time"],
         "cell": read["cell"],
         **rest,

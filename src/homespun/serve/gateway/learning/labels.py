@@ -103,14 +103,19 @@ class _Asked:
 
 
 class Regenerations:
-    """Notices a question that is asked again. Keeps hashes of words for some minutes, and no text."""
+    """Notices a question that is asked again. Keeps hashes of words for some minutes, and no text.
+
+    The same words are found however many other questions came between; an edited question is held against the last one
+    at its place in a conversation.
+    """
 
     def __init__(self, *, window: float = WINDOW, similar: float = SIMILAR, capacity: int = 20_000) -> None:
         self.window, self.similar, self.capacity = window, similar, capacity
+        self._same: OrderedDict[tuple[str, int], _Asked] = OrderedDict()
         self._last: OrderedDict[str, _Asked] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._last)
+        return len(self._same)
 
     def observe(
         self, request_id: str, key_id: str | None, arm: str, messages: Sequence[Any], asked: float, answered: float
@@ -128,11 +133,9 @@ class Regenerations:
         place, words = _place(key_id, messages)
         if place is None or not words:
             return None
-        before = self._last.pop(place, None)
+        before = self._same.pop((place, hash(words)), None) or self._last.get(place)
         now = _Asked(request_id, arm, words, answered)
-        self._last[place] = now
-        while len(self._last) > self.capacity:
-            self._last.popitem(last=False)
+        self._remember(place, now)
         if before is None or not 0.0 <= asked - before.time <= self.window:  # not later than the answer: in parallel
             return None
         ratio = _likeness(before.words, words, self.similar)
@@ -143,6 +146,13 @@ class Regenerations:
             return None
         score, detail = (AGAIN, "asked again") if ratio == 1.0 else (EDITED, f"asked anew, {ratio:.2f} alike")
         return label_row(before.request_id, before.arm, "regeneration", score, answered, detail=detail, key_id=key_id)
+
+    def _remember(self, place: str, now: _Asked) -> None:
+        self._last.pop(place, None)
+        self._last[place] = self._same[place, hash(now.words)] = now
+        for kept in (self._same, self._last):
+            while len(kept) > self.capacity:
+                kept.popitem(last=False)
 
 
 def _place(key_id: str | None, messages: Sequence[Any]) -> tuple[str | None, tuple[int, ...]]:

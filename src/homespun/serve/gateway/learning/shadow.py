@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from homespun.errors import HomespunError
 from homespun.records import Prompt, Sample
@@ -35,8 +35,9 @@ from homespun.serve.gateway.routes.ask import Ask, carries_tools, question
 from homespun.serve.gateway.routes.session import Upstreams
 from homespun.serve.gateway.types import NANO, Attempt, Call, GatewayError, Routed
 from homespun.serve.store.database import Database
+from homespun.serve.store.keys import Limit, usage
 from homespun.serve.store.tables import attempts as attempts_table
-from homespun.serve.store.tables import keys, limits, meters
+from homespun.serve.store.tables import keys, limits
 
 log = logging.getLogger("homespun.gateway")
 
@@ -159,7 +160,7 @@ class Shadows:
         deadline = asyncio.get_running_loop().time() + SECONDS
         call = Call(
             path="/chat/completions",
-            body=self.fleet.bounded(target.name, body),
+            body=body,
             deadline=deadline,
             purpose="shadow",
             problem=ask.problem,
@@ -245,19 +246,14 @@ def shadow_spent(connection: Connection, since: float) -> int:
 
 
 def used_up(connection: Connection, key_id: str) -> bool:
-    """Whether the newest window of any limit of a key, of its team or of all has nothing left."""
+    """Whether any limit of the key, of its team or of all has nothing left."""
     team = connection.execute(select(keys.c.team).where(keys.c.id == key_id)).scalar()
-    subjects = [("key", key_id), ("all", "")] + ([("team", team)] if team is not None else [])
-    for kind, subject in subjects:
-        rows = connection.execute(
-            select(limits.c.id, limits.c.amount).where(limits.c.subject_kind == kind, limits.c.subject == subject)
-        )
-        for limit_id, amount in rows.all():
-            newest = select(meters.c.spent).where(meters.c.limit_id == limit_id).order_by(meters.c.window.desc())
-            spent = connection.execute(newest.limit(1)).scalar()
-            if spent is not None and spent >= amount:
-                return True
-    return False
+    subjects = [("key", key_id), ("all", ""), ("team", team)]
+    wanted = or_(
+        *(and_(limits.c.subject_kind == kind, limits.c.subject == name) for kind, name in subjects if name is not None)
+    )
+    found = [Limit(*row) for row in connection.execute(select(limits).where(wanted))]
+    return any(row["left"] <= 0 for row in usage(connection, found, time.time()))
 
 
 def attempt_row(request_id: str, attempt: Attempt) -> dict[str, Any]:
