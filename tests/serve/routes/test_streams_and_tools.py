@@ -175,7 +175,7 @@ def test_a_turn_with_tools_is_one_call_streamed_from_its_first_byte(fakes) -> No
         ("{city: Bern}", "weather"),
         ('{"days": 2}', "weather"),
         ('{"city": 3}', "weather"),
-        ('{"city": "Bern"}', "wether"),
+        ('{"city": "Bern"}', "climate"),
     ],
 )
 def test_tool_calls_that_do_not_fit_lead_on(fakes, arguments: str, name: str) -> None:

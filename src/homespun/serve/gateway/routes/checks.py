@@ -21,7 +21,7 @@ LONGEST = 20_000
 _FENCE = re.compile(r"^```(?:python|py)[ \t]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _REFUSAL = re.compile(
     r"(?:i['’]m sorry|i am sorry|sorry|i apologi[sz]e)?[,.;:]?\s*(?:but\s+)?"
-    r"(?:i\s+(?:can(?:no|['’])t|am unable to|am not able to|won['’]t)|as an ai[^.]{0,60}i can(?:no|['’])t)"
+    r"(?:i\s+(?:can(?:no|['’])t|am unable to|am not able to|won['’]t)|as\s+an\s+ai[^.]{0,60}i can(?:no|['’])t)"
     r"\s+(?:help|assist|answer|comply|provide|do that|fulfil+)",
     re.IGNORECASE,
 )
