@@ -3,19 +3,16 @@
 from typing import Any
 
 import orjson
-from anthropic.lib.streaming._messages import accumulate_event
-from anthropic.types import RawMessageStreamEvent
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai.lib.streaming.chat import ChatCompletionStreamState
-from openai.types.chat import ChatCompletionChunk
 from pydantic import TypeAdapter
 
 from homespun.serve.gateway.messages import from_chat, to_chat
 from homespun.serve.gateway.messages_stream import MessagesStream
 from homespun.serve.gateway.types import Event, GatewayError
 
-EVENTS: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
+pytestmark = pytest.mark.slow  # importing the clients alone takes a second
 JSON = dict[str, Any]
 
 words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
@@ -79,11 +76,15 @@ def streamed(given: list[JSON]) -> list[JSON]:
 
 def theirs(given: list[JSON]) -> JSON:
     """The message as Anthropic's client puts it together."""
+    from anthropic.lib.streaming._messages import accumulate_event
+    from anthropic.types import RawMessageStreamEvent
+
+    known: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
     snapshot, buffers = None, dict[int, bytes]()
     for event in given:
         if event["type"] != "ping":
             snapshot = accumulate_event(
-                event=EVENTS.validate_python(event), current_snapshot=snapshot, json_bufs=buffers
+                event=known.validate_python(event), current_snapshot=snapshot, json_bufs=buffers
             )
     assert snapshot is not None
     return snapshot.to_dict(mode="json", exclude_unset=False, exclude_none=False)
@@ -91,6 +92,9 @@ def theirs(given: list[JSON]) -> JSON:
 
 def whole(given: list[JSON]) -> JSON:
     """The completion as OpenAI's client puts it together."""
+    from openai.lib.streaming.chat import ChatCompletionStreamState
+    from openai.types.chat import ChatCompletionChunk
+
     state: Any = ChatCompletionStreamState()
     for chunk in given:
         state.handle_chunk(ChatCompletionChunk.model_validate(chunk))

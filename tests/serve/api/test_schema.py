@@ -168,6 +168,7 @@ def test_the_full_request_passes(name: str) -> None:
     VALIDATORS[name].validate(body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", APIS)
 def test_checks_and_schema_agree(name: str) -> None:
     check, body = APIS[name]
@@ -186,6 +187,7 @@ def test_checks_and_schema_agree(name: str) -> None:
 SAYABLE = {**MESSAGES, "tools": MESSAGES["tools"][:1]}
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.one_of(st.just(SAYABLE), mutated(SAYABLE)))
 def test_what_passes_is_translated_or_refused(changed: dict[str, Any]) -> None:
@@ -241,6 +243,7 @@ def nesting(value: Any) -> int:
     return 1 + max(map(nesting, value.values() if isinstance(value, dict) else value), default=0)
 
 
+@pytest.mark.slow
 @given(json, st.integers(0, 6))
 def test_depth_is_counted_as_by_walking_the_value(value: Any, most: int) -> None:
     raw = orjson.dumps(value)
@@ -248,6 +251,7 @@ def test_depth_is_counted_as_by_walking_the_value(value: Any, most: int) -> None
     assert (deep is not None) == (nesting(value) > most)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "bomb",
     [b"[" * 8_000_000, b'{"a":' * 1_000_000, b"[{}," * 100_000 + b"[" * 70, b'["' + b"[" * 9 + b'",' + b"[" * 90],
@@ -257,6 +261,7 @@ def test_bombs_are_refused(bomb: bytes) -> None:
     assert refused(lambda data: schema.depth(data, 64), bomb) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "raw",
     [b"[]" * 4_000_000, b'"' + b'\\"[' * 2_000_000, b"]" * 100 + b"[" * 60, b'{"a": "' + b"[" * 900 + b'"}'],
