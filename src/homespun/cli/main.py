@@ -24,6 +24,7 @@ VERBS = {
     "calibrate": ("calibrate:calibrate", "Measure how far agreement among samples can be trusted."),
     "route": ("route:app", "Fit, evaluate and explain a router."),
     "serve": ("serve:serve", "Serve the gateway: one OpenAI-compatible address, routed by quality and price."),
+    "keys": ("keys:app", "Make, list, limit and revoke keys of the gateway."),
     "rank": ("rank:rank", "Rank models by the votes of those who compared them."),
     "runs": ("runs:app", "List, show and compare runs."),
     "doctor": ("doctor:doctor", "Check this machine for what the work needs."),
