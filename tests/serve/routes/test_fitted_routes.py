@@ -303,3 +303,82 @@ def test_without_a_router_a_recorded_question_gets_the_cheapest_recorded_answer(
     routed = run(bare, lambda board: board.answer(bare.make(small.outcomes.prompts[0]), []))
     assert routed.reply.target.startswith("recorded:")
     assert routed.confidence is None
+
+
+def test_through_the_real_fleet_too_and_streamed(small, fakes) -> None:
+    from homespun.serve.gateway.upstream import Fleet
+
+    table = small.outcomes.take(range(12))
+    expected = replay(small.router.knowledge.fusion(small.router.presets["fusion"]["quality"]), table)
+
+    async def all_of_them():
+        config = config_of(small)
+        fleet = Fleet(config)
+        board = Switchboard(config, fleet)
+        await board.use([])
+        rows = []
+        for place, text in enumerate(table.prompts):
+            attempts: list[Attempt] = []
+            ask = fakes.Board.make(text, dial="quality", stream=place % 2 == 1)
+            tokens, bound = board.bound(ask)
+            routed = await board.answer(ask, attempts)
+            if routed.reply.events is not None:
+                events = [event async for event in routed.reply.events]
+                assert events[-1].json["choices"][0]["finish_reason"] == "stop"
+            spent = sum(a.nanodollars for a in attempts)
+            assert spent <= bound
+            assert sum(a.usage.input + a.usage.output for a in attempts) <= tokens
+            rows.append((routed.decision.chosen, spent / 1e9))
+        await board.close()
+        await fleet.close()
+        return rows
+
+    rows = asyncio.run(all_of_them())
+    assert [chosen for chosen, _ in rows] == [table.arms[arm] for arm in expected.chosen]
+    assert np.allclose([cost for _, cost in rows], expected.cost, atol=5e-9)
+
+
+def test_the_same_question_is_read_once(small, desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    from homespun.router.policy import Knowledge
+
+    seen: list[str] = []
+    read = Knowledge.read
+    monkeypatch.setattr(Knowledge, "read", lambda self, prompts: (seen.extend(prompts), read(self, prompts))[1])
+    one, two = small.outcomes.prompts[:2]
+
+    async def several(board):
+        for text in (one, two, one, one):
+            await board.answer(desk.make(text), [])
+
+    run(desk, several)
+    assert [text for text in seen if text != "probe"] == [one, two]
+
+
+def test_out_of_the_box_the_router_is_fitted_beside_the_answers(
+    small, fakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that fits is stood in for by one that copies a router to the place that it is told."""
+    script = tmp_path / "fit"
+    script.write_text(f'#!/bin/sh\necho "9 of 9"\ncp -r {small.path} "$3.new" && mv "$3.new" "$3"\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(shipped.sys, "executable", str(script))
+    (tmp_path / "state" / "routers").mkdir(parents=True)
+    config = parse({"server": {"state": str(tmp_path / "state")}})
+    desk = SimpleNamespace(config=config, fleet=RecordedFleet(config, fakes.completion), make=fakes.Board.make)
+    text = small.outcomes.prompts[0]
+
+    async def until_it_is_there(board):
+        first = await board.answer(desk.make(text), [])
+        other = await board.answer(desk.make("Who are you?"), [])
+        for _ in range(200):
+            if (routed := await board.answer(desk.make(text), [])).router is not None:
+                return first, other, routed
+            await asyncio.sleep(0.05)
+        raise AssertionError("no router came")
+
+    first, other, routed = run(desk, until_it_is_there)
+    assert first.router is None
+    assert first.reply.target.startswith("recorded:")
+    assert other.reply.target == "local:smollm2"
+    assert routed.router.startswith("recorded-")
+    assert routed.confidence is not None

@@ -68,7 +68,7 @@ def eligible(session: Session, tiers: Sequence[Target]) -> list[Target]:
     return found
 
 
-def by_price(session: Session, able: Sequence[Target], *, dial: str, delta_arm: str | None) -> Choice:
+def by_price(session: Session, able: Sequence[Target], *, dial: str, previous: str | None) -> Choice:
     """Without a router: cheap before dear; alone, the cheapest for economy, the dearest for quality, else the middle.
 
     The conversation's arm is kept, since what another would gain is not known.
@@ -76,7 +76,7 @@ def by_price(session: Session, able: Sequence[Target], *, dial: str, delta_arm: 
     short = {**session.body, "max_tokens": TYPICAL_OUTPUT}
     ranked = sorted((Tier(target, float(session.fleet.bound(target.name, short)[1])) for target in able), key=_cost)
     cell = label(session.question).leaf
-    kept = _position(ranked, delta_arm)
+    kept = _position(ranked, previous)
     if kept is not None:
         stay = awaits_tool(session.body)
         step = Step(stage="stop", subject=f"stay with {ranked[kept].target.name}", detail="the conversation's model")

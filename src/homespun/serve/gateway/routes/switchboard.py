@@ -155,7 +155,7 @@ class Switchboard:
         else:
             live = None
             recorded = [target for target in able if target.kind == "recorded"]  # a real answer, where there is one
-            choice = by_price(session, recorded or able, dial=session.ask.dial, delta_arm=session.ask.previous)
+            choice = by_price(session, recorded or able, dial=session.ask.dial, previous=session.ask.previous)
         outcome = await self._route(session, choice, live)
         return self._routed(session, choice, outcome, live, reading)
 
