@@ -22,7 +22,7 @@ SETTINGS = """
 state = "{folder}/state"
 database = "{database}"
 max_body = 200000
-workers = {workers}
+workers = 1
 drain = 10
 
 [timeouts]
@@ -48,11 +48,12 @@ price = {{ input = 1.0, output = 2.0 }}
 class Served:
     """One gateway on disk, running or not."""
 
-    def __init__(self, folder: Path, upstream: int, *, workers: int = 1, database: str | None = None, more: str = ""):
-        self.folder, self.workers = folder, workers
-        self.database = database or f"sqlite:///{folder}/homespun.db"
-        settings = SETTINGS.format(folder=folder, port=upstream, workers=workers, database=self.database)
-        (folder / "homespun.toml").write_text(settings + more)
+    def __init__(self, folder: Path, upstream: int):
+        self.folder, self.workers = folder, 1
+        """Processes that must say that they listen; a test that sets more writes it to the file as well."""
+        self.database = f"sqlite:///{folder}/homespun.db"
+        settings = SETTINGS.format(folder=folder, port=upstream, database=self.database)
+        (folder / "homespun.toml").write_text(settings)
         self.log = folder / "log"
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""

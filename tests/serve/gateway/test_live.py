@@ -147,7 +147,7 @@ def test_a_client_that_leaves_is_noticed_and_booked(served, upstream):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_parallel_calls_never_exceed_a_budget(tmp_path, upstream, served, workers):
+def test_parallel_calls_never_exceed_a_budget(upstream, served, workers):
     served.workers = workers
     text = (served.folder / "homespun.toml").read_text()
     (served.folder / "homespun.toml").write_text(text.replace("workers = 1", f"workers = {workers}"))
@@ -328,3 +328,45 @@ def test_new_settings_are_taken_over_and_faulty_ones_are_not(served, upstream):
 
     asyncio.run(run())
     assert served.stop() == 0
+
+
+def test_kept_answers_and_repeated_requests_cost_nothing(served, upstream):
+    with (served.folder / "homespun.toml").open("a") as settings:
+        settings.write("[cache]\nexact = true\n")
+    key = served.key("kept")
+    served.start()
+
+    async def run() -> None:
+        async with aiohttp.ClientSession() as session:
+
+            async def twice(message: str, header: dict[str, str], **more: Any) -> list[tuple[str, Mapping[str, str]]]:
+                answers = []
+                for _ in range(2):
+                    headers = {"Authorization": f"Bearer {key}", **header}
+                    url = f"{served.url}/v1/chat/completions"
+                    async with session.post(url, json=body(message, **more), headers=headers) as response:
+                        assert response.status == 200
+                        answers.append((await response.text(), response.headers))
+                return answers
+
+            for stream in (False, True):
+                first, second = await twice(f"ok cache{stream}", {}, temperature=0, stream=stream)
+                assert [first[1]["x-homespun-cache"], second[1]["x-homespun-cache"]] == ["miss", "exact"]
+                assert second[1]["x-homespun-route"] == "cache"
+                if stream:
+                    assert "data: [DONE]" in second[0]
+                    assert "".join(f"{i} " for i in range(5)) in second[0]
+                else:
+                    assert json.loads(first[0]) == json.loads(second[0])
+                first, second = await twice(f"ok claim{stream}", {"Idempotency-Key": f"k{stream}"}, stream=stream)
+                assert first[0] == second[0]
+                assert second[1]["x-homespun-replayed"] == "true"
+
+    try:
+        asyncio.run(run())
+    finally:
+        assert served.stop() == 0
+    calls = counted(upstream)["calls"]
+    assert [calls[f"ok {what}{stream}"] for what in ("cache", "claim") for stream in (False, True)] == [1] * 4
+    rows = served.rows("SELECT cache, nanodollars > 0, count(*) FROM requests GROUP BY 1, 2 ORDER BY 1, 2")
+    assert rows == [(None, 1, 2), ("exact", 0, 2), ("miss", 1, 2)]
