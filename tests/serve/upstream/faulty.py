@@ -184,6 +184,7 @@ async def stream(stub: Faulty, request: web.Request, seen: Seen) -> web.StreamRe
         if mode == "no-finish":
             return response
         finish = "tool_calls" if mode == "tools" else "stop"
+        seen.billed = INPUT + OUTPUT
         await response.write(chunk({}, finish))
         if mode == "abort-after-finish":
             request.transport.abort()

@@ -1,6 +1,7 @@
 """The small model on this machine as an upstream, token by token; whoever leaves stops it at its next token."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, cast
@@ -28,7 +29,9 @@ class LocalSource:
 
     def __init__(self, target: Target, price: Tariff) -> None:
         self._target, self._price = target, price
-        self._model = Local(target.model, LocalConfig(context=target.context))
+        # One core stays free for the event loop: threads of llama.cpp that share a core spin, and all of them wait.
+        threads = max(len(os.sched_getaffinity(0)) - 1, 1)
+        self._model = Local(target.model, LocalConfig(context=target.context, threads=threads))
 
     async def whole(self, request: Request) -> Answer:
         """A whole answer.
