@@ -14,9 +14,10 @@ if command -v python3.11 >/dev/null && ! python3.11 -c 'import ensurepip, venv' 
 command -v python3.11 >/dev/null || command -v python3 >/dev/null || missing+=(python3.11-venv)
 command -v bwrap >/dev/null || missing+=(bubblewrap)
 ldconfig -p | grep -q 'libseccomp\.so\.2' || missing+=(libseccomp2)
-# The tests drive a real browser and a real PostgreSQL.
+# The tests drive a real browser, a real PostgreSQL and curl.
 command -v chromium >/dev/null || missing+=(chromium)
 ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 || missing+=(postgresql)
+command -v curl >/dev/null || missing+=(curl)
 if ((${#missing[@]})); then
   if [ "$(id -u)" = 0 ]; then as_root=(); elif sudo -n true 2>/dev/null; then as_root=(sudo -n); else
     stop "please install: apt-get install ${missing[*]}"
@@ -53,6 +54,9 @@ if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
   say "completing torch"
   "${pip[@]}" install "$(grep '^torch==' requirements.lock)" >"$log" 2>&1 || { tail -n 8 "$log" >&2; stop "pip failed"; }
 fi
+# The contract tests drive the gateway with the official Node client, under the Node that pyright brings.
+say "installing the Node client of the tests"
+.venv/bin/python tools/node_client.py >"$log" 2>&1 || { tail -n 5 "$log" >&2; stop "npm failed"; }
 rm -f "$log"
 touch .venv/.ready
 say "done"

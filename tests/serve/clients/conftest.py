@@ -29,6 +29,9 @@ max_body = 1048576
 attempts = 1
 breaker_failures = 1000000
 
+[cache]
+exact = true
+
 [alias]
 "the-usual" = "stub"
 

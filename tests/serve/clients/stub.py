@@ -147,6 +147,10 @@ async def responses(request: web.Request) -> web.StreamResponse:
         {"type": "response.completed", "response": done},
     ]
     for number, event in enumerate(events):
+        if number == 5 and text.startswith("cut"):
+            assert request.transport is not None
+            request.transport.abort()
+            return response
         data = json.dumps({**event, "sequence_number": number})
         await response.write(f"event: {event['type']}\ndata: {data}\n\n".encode())
     return response

@@ -66,6 +66,14 @@ def test_a_tools_result_goes_back(client: Any, model: str) -> None:
     assert second.content[0].text == "You said: snow"
 
 
+def test_a_kept_answer_serves_whole_and_streamed(client: Any) -> None:
+    asked: Any = {"model": "stub", "max_tokens": 50, "messages": SAID, "extra_body": {"temperature": 0}}
+    first, second = client.messages.create(**asked), client.messages.create(**asked)
+    assert second == first
+    with client.messages.stream(**asked) as stream:
+        assert stream.get_final_message().content[0].text == first.content[0].text
+
+
 def test_a_key_as_bearer(server: Any) -> None:
     with anthropic.Anthropic(base_url=server.root, auth_token=server.key, max_retries=0) as bearer:
         assert bearer.messages.create(model="stub", max_tokens=5, messages=SAID).content

@@ -128,6 +128,27 @@ def test_responses_streamed(client: Any, model: str) -> None:
     assert (final.usage.input_tokens, final.usage.output_tokens) == (12, 7)
 
 
+@pytest.mark.parametrize("model", ["stub", "cheap"])
+def test_a_repeated_response_is_as_whole_as_the_first(client: Any, model: str) -> None:
+    """With the cache on, whatever kept it."""
+    asked = {"model": model, "input": "again", "temperature": 0}
+    for _ in range(2):
+        assert client.responses.create(**asked).output_text == "You said: again"
+        with client.responses.stream(**asked) as stream:
+            assert stream.until_done().get_final_response().output_text == "You said: again"
+
+
+def test_a_kept_answer_serves_whole_and_streamed(client: Any) -> None:
+    asked = {"model": "stub", "messages": [{"role": "user", "content": "keep this"}], "temperature": 0}
+    first = client.chat.completions.with_raw_response.create(**asked)
+    second = client.chat.completions.with_raw_response.create(**asked)
+    assert [raw.headers["x-homespun-cache"] for raw in (first, second)] == ["miss", "exact"]
+    assert second.parse() == first.parse()
+    assert float(second.headers["x-homespun-cost"]) == 0
+    chunks = list(client.chat.completions.create(**asked, stream=True))
+    assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == "You said: keep this"
+
+
 @pytest.mark.parametrize("model", ["cheap", "homespun/auto"])
 def test_responses_elsewhere_are_translated(client: Any, model: str) -> None:
     raw = client.responses.with_raw_response.create(model=model, instructions="Be short.", input="hello")
@@ -255,6 +276,14 @@ def test_what_the_upstream_refuses(client: Any, status: int, kind: type[openai.A
 def test_an_upstream_that_refuses_our_key_is_not_the_clients_fault(client: Any) -> None:
     with pytest.raises(openai.InternalServerError):
         client.chat.completions.create(model="barred", messages=[{"role": "user", "content": "fail 401"}])
+
+
+@pytest.mark.parametrize("model", ["stub", "cheap"])
+def test_a_cut_response_stream_ends_with_its_error(client: Any, model: str) -> None:
+    """This client hands the error on as an event."""
+    kinds = [event.type for event in client.responses.create(model=model, input="cut this off please", stream=True)]
+    assert kinds[-1] == "error"
+    assert not {"response.completed", "response.incomplete"} & set(kinds)
 
 
 @pytest.mark.parametrize("model", ["stub", "the-usual"])

@@ -263,9 +263,11 @@ async def admit(x: Exchange, scope: Scope, receive: Receive) -> bytes | None:
         if (done := await gateway.kept.claim(claim, x.key, raw, config.timeouts.total)) is not None:
             return done
         x.claimed, x.sent = claim, []
-    x.place = gateway.kept.place(
-        x.endpoint.name, x.name, x.upstream_body, x.key, http.header(scope, b"x-homespun-cache")
-    )
+    if (
+        x.endpoint.path != "/responses"
+    ):  # whose events nobody here puts together, and which may stand on state elsewhere
+        asked = http.header(scope, b"x-homespun-cache")
+        x.place = gateway.kept.place(x.endpoint.name, x.name, x.upstream_body, x.key, asked)
     if x.stream and (x.dial is not None or x.place is not None):
         x.heard = Assembler()
     if x.dial is not None:
