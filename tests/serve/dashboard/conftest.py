@@ -273,7 +273,7 @@ def busy(watched: Watched) -> Watched:
     """With a day of traffic and all that is furnished."""
     now = time.time()
     watched.database.run_now(lambda connection: furnish(connection, now))
-    store(watched.database, traffic(random.Random(7), 2000, now - 80_000, now))
+    store(watched.database, traffic(random.Random(7), 600, now - 80_000, now - 60))
     return watched
 
 
@@ -312,12 +312,20 @@ class Served:
         self._loop.close()
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._server.stop)
-        self._thread.join(10)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._server.stop)
+            self._thread.join(10)
 
 
 @pytest.fixture
 def served(busy: Watched) -> Iterator[Served]:
     server = Served(application(busy))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def served_empty(watched: Watched) -> Iterator[Served]:
+    server = Served(application(watched))
     yield server
     server.close()

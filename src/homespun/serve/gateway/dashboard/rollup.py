@@ -25,7 +25,7 @@ SETTLED_SECONDS = 330.0
 KEEP_SECONDS = 600.0
 """A kept bucket is counted anew after this long, for rows that a restart brought in late."""
 HOLD_SECONDS = 0.1
-QUICK_SECONDS = 0.03
+QUICK_SECONDS = 0.05
 LOOK_SECONDS = 0.6
 """One look at a window takes about this long at most, ready or not."""
 
@@ -142,7 +142,7 @@ def _count(connection: Connection, starts: list[int], length: int) -> dict[int, 
     """Counts buckets, newest first as ``starts`` is, in queries that double while they are quick."""
     until = time.monotonic() + HOLD_SECONDS
     found: dict[int, list[Group]] = {}
-    at, most = 0, 1
+    at, most = 0, 4
     while at < len(starts) and time.monotonic() < until:
         begun, number = time.monotonic(), _in_a_row(starts[at : at + most], length)
         first = starts[at + number - 1]

@@ -8,7 +8,8 @@ import * as panels from "./panels.js";
 import { Requests } from "./requests.js";
 
 const EVERY = 5000; // milliseconds between two looks; a slow gateway is asked less often
-const PATIENCE = 20; // a look may take one part in so many of the time
+const PATIENCE = 5; // a look may take one part in so many of the time
+const LONGEST = 20000;
 
 let timer = null;
 let paused = false;
@@ -76,7 +77,7 @@ async function look() {
     failed(error);
   }
   looking = false;
-  const wait = partial ? 200 : window !== chosen() ? 0 : EVERY + PATIENCE * (performance.now() - begun);
+  const wait = partial ? 200 : window !== chosen() ? 0 : Math.min(LONGEST, EVERY + PATIENCE * (performance.now() - begun));
   if (!paused && !byId("main").hidden) timer = setTimeout(() => (document.hidden ? null : look()), wait);
 }
 

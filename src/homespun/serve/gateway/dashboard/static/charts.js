@@ -1,6 +1,6 @@
 // Charts over time, drawn as SVG: axes, a pointer's and a keyboard's cursor with the values told, and a table beside.
 
-import { byId, draw, el, svg } from "./dom.js";
+import { byId, draw, el, replacing, svg } from "./dom.js";
 
 const HEIGHT = 190;
 const EDGE = { left: 46, right: 10, top: 10, bottom: 24 };
@@ -117,10 +117,13 @@ function between(rows, o, x, y) {
   return svg("polygon", { class: "between", points: [...side(o.series[0]), ...side(o.series[1]).reverse()].join(" ") });
 }
 
+const cursors = new Map(); // where the cursor of each chart stands, from one drawing to the next
+
 function follow(node, rows, x, cursor, width, lines) {
-  let at = -1;
+  const name = node.dataset.focus;
   const show = (next, spoken) => {
-    at = Math.max(0, Math.min(rows.length - 1, next));
+    const at = Math.max(0, Math.min(rows.length - 1, next));
+    cursors.set(name, at);
     const box = node.getBoundingClientRect();
     cursor.setAttribute("x1", x(at));
     cursor.setAttribute("x2", x(at));
@@ -128,7 +131,12 @@ function follow(node, rows, x, cursor, width, lines) {
     tell(lines(rows[at]), box.left + (x(at) * box.width) / width, box.top + 40);
     if (spoken) byId("spoken").textContent = lines(rows[at]).join(", ");
   };
-  const hide = () => { cursor.setAttribute("visibility", "hidden"); untell(); };
+  const hide = () => {
+    if (replacing.now) return;
+    cursors.delete(name);
+    cursor.setAttribute("visibility", "hidden");
+    untell();
+  };
   node.addEventListener("pointermove", (event) => {
     const box = node.getBoundingClientRect();
     const inside = (((event.clientX - box.left) * width) / box.width - EDGE.left) / (width - EDGE.left - EDGE.right);
@@ -136,10 +144,11 @@ function follow(node, rows, x, cursor, width, lines) {
   });
   node.addEventListener("pointerleave", hide);
   node.addEventListener("blur", hide);
+  node.addEventListener("focus", () => { if (cursors.has(name)) show(cursors.get(name), false); });
   node.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1, Home: -rows.length, End: rows.length }[event.key];
     if (step === undefined) return;
     event.preventDefault();
-    show(at < 0 ? (step > 0 ? 0 : rows.length - 1) : at + step, true);
+    show((cursors.get(name) ?? (step > 0 ? -1 : rows.length)) + step, true);
   });
 }

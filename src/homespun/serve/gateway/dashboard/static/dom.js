@@ -18,6 +18,9 @@ export const byId = (id) => document.getElementById(id);
 
 const shown = new WeakMap();
 
+/** Whether nodes are being replaced just now, so that a focus lost thereby is not taken for one that moved on. */
+export const replacing = { now: false };
+
 /** Draws into a place if what it shows has changed; the focus stays on the node with the same data-focus. */
 export function draw(place, key, make) {
   const mark = JSON.stringify(key);
@@ -26,9 +29,11 @@ export function draw(place, key, make) {
   const active = place.contains(document.activeElement) ? document.activeElement : null;
   const focused = active?.closest("[data-focus]")?.dataset.focus;
   const open = new Set([...place.querySelectorAll("details[open]")].map((node) => node.className));
+  replacing.now = true;
   place.replaceChildren(...[make()].flat());
   for (const node of place.querySelectorAll("details")) node.open = open.has(node.className);
   if (focused) [...place.querySelectorAll("[data-focus]")].find((n) => n.dataset.focus === focused)?.focus({ preventScroll: true });
+  replacing.now = false;
 }
 
 export const empty = (...children) => el("p", { class: "empty" }, ...children);
