@@ -118,7 +118,8 @@ def test_the_anchor_has_its_value_and_the_gaps_stay(llmfao) -> None:
     assert {name: value - held["GPT 4"] for name, value in held.items()} == pytest.approx(
         {name: value - free["GPT 4"] for name, value in free.items()}, abs=1e-9
     )
-    row = next(row for row in leaderboard(llmfao, Config(anchor=("Koala (13B)", 1234.5))).rows if row["rating"] == 1234.5)
+    rows = leaderboard(llmfao, Config(anchor=("Koala (13B)", 1234.5))).rows
+    row = next(row for row in rows if row["model"] == "Koala (13B)")
     assert row["low"] == pytest.approx(1234.5, abs=1e-4)
     assert row["high"] == pytest.approx(1234.5, abs=1e-4)
 
