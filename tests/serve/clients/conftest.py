@@ -1,5 +1,6 @@
 """The real command, `homespun serve`, in front of a stub upstream; started once for all contract tests."""
 
+import json
 import os
 import re
 import signal
@@ -9,13 +10,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-
-from homespun.serve.store import keys
-from homespun.serve.store.database import Database
 
 HERE = Path(__file__).parent
 HOMESPUN = Path(sys.executable).with_name("homespun")
@@ -91,13 +88,11 @@ class Server:
         return self.url.removesuffix("/v1")
 
 
-def _keys(folder: Path, wanted: dict[str, dict[str, Any]]) -> dict[str, str]:
-    database = Database(f"sqlite:///{folder}/homespun.db")
-    database.migrate()
-    try:
-        return {name: database.run_now(lambda c, n=name: keys.create(c, n, **wanted[n])[1]) for name in wanted}
-    finally:
-        database.close()
+def _key(folder: Path, name: str, *options: str) -> str:
+    command = [HOMESPUN, "keys", "create", name, *options, "--config", folder / "homespun.toml", "--json"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["key"]
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
@@ -147,8 +142,9 @@ def server(upstream: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """A gateway of one worker with keys, targets, an alias and ``homespun/…``."""
     folder = tmp_path_factory.mktemp("gateway")
     (folder / "homespun.toml").write_text(SETTINGS.format(folder=folder, port=upstream))
-    limits = {"limits": [("requests", "minute", 1)]}
-    made = _keys(folder, {"contract": {}, "limited": limits, "narrow": {"models": ["the-usual"]}})
+    key = _key(folder, "contract")
+    limited = _key(folder, "limited", "--rpm", "1")
+    narrow = _key(folder, "narrow", "--models", "the-usual")
     log = folder / "log"
     with log.open("wb") as stderr:
         command = [HOMESPUN, "serve", "--config", folder / "homespun.toml", "--port", "0"]
@@ -156,7 +152,7 @@ def server(upstream: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     try:
         url = _address(process, log)
         _wait(url)
-        yield Server(url, made["contract"], made["limited"], made["narrow"], log)
+        yield Server(url, key, limited, narrow, log)
     finally:
         _end(process)
 

@@ -263,9 +263,7 @@ async def admit(x: Exchange, scope: Scope, receive: Receive) -> bytes | None:
         if (done := await gateway.kept.claim(claim, x.key, raw, config.timeouts.total)) is not None:
             return done
         x.claimed, x.sent = claim, []
-    if (
-        x.endpoint.path != "/responses"
-    ):  # whose events nobody here puts together, and which may stand on state elsewhere
+    if x.endpoint.path != "/responses":  # one may rest on what its server remembers
         asked = http.header(scope, b"x-homespun-cache")
         x.place = gateway.kept.place(x.endpoint.name, x.name, x.upstream_body, x.key, asked)
     if x.stream and (x.dial is not None or x.place is not None):
