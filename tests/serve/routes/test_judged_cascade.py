@@ -171,6 +171,12 @@ def test_a_cascade_that_saves_too_little_is_not_made(fakes) -> None:
     routed = desk.ask()
     assert (text(routed), routed.route) == ("red", "single")
     assert desk.fleet.asked() == ["strong"]
+    assert (routed.record["chosen"], routed.record["propensity"]) == ("strong", 1.0)
+
+
+def test_the_record_names_who_was_asked_first_and_who_answered(fakes) -> None:
+    row = board(fakes, {"cheap": "blue", "strong": "red", "verifier": [UNSURE, SURE]}).ask().record
+    assert (row["chosen"], row["answered"], row["arms"]) == ("cheap", "strong", ["strong", "cheap"])
 
 
 def test_a_cell_whose_requests_go_on_too_often_loses_its_cascade(fakes) -> None:

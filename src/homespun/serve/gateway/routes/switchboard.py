@@ -215,7 +215,7 @@ class Switchboard:
     def _routed(
         self, session: Session, choice: Choice, outcome: Outcome, live: Live | None, reading: Reading | None
     ) -> Routed:
-        keep, first = self.config.learning.keep_prompts, choice.first
+        keep, first = self.config.learning.keep_prompts, self._asked_first(session, choice)
         confidence = None if outcome.confidence is None else min(max(outcome.confidence, 0.0), 1.0)
         decision = Decision(
             prompt_id=prompt_id(session.question),
@@ -233,7 +233,7 @@ class Switchboard:
             cell=choice.cell,
             arms=[tier.target.arm_name for tier in choice.tiers],
             first=first.target.arm_name,
-            propensity=choice.propensity,
+            propensity=choice.propensity if first is choice.first else 1.0,
             reading=None if live is None or reading is None else record.reading_numbers(live, reading),
             prompt=session.question if keep else None,
         )
@@ -247,3 +247,9 @@ class Switchboard:
             record=row,
             low_confidence=not outcome.accepted,
         )
+
+    @staticmethod
+    def _asked_first(session: Session, choice: Choice) -> Tier:
+        """The tier that was asked first: the choice, unless price or the break-even rule had the last word."""
+        name = next(iter(session.tiers()), None)
+        return next((tier for tier in choice.tiers if tier.target.name == name), choice.first)
