@@ -160,7 +160,7 @@ def test_no_reply_that_keeps_to_its_limits_costs_more_than_the_bound(body, price
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
     }  # fmt: skip
     if usage.input and usage.output:
-        assert counting.read_usage(report, most, 1) == usage
+        assert counting.read_usage(report, most) == usage
 
 
 COUNTS = st.sampled_from(["prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "total_tokens"])
@@ -174,8 +174,7 @@ ODD = st.none() | st.integers() | st.floats() | st.text(max_size=3) | st.boolean
 def test_whatever_a_provider_reports_what_is_booked_stays_within_the_bound(body, price, report, made):
     target = Target(name="t", model="m", url="https://example.org", price=price)
     rates, most = tariff(target), counting.bound(target, body)
-    usage = counting.read_usage(report, most, made)
-    booked = counting.estimate(most, body, made) if usage is None else usage
+    booked = counting.believed(report, most, body, lambda: made)
     assert 0 <= rates.cost(booked) <= rates.most(most)
 
 
@@ -219,7 +218,7 @@ def test_thoughts_counted_beside_the_output_are_added_to_it():
         "total_tokens": 35,
         "completion_tokens_details": {"reasoning_tokens": 20},
     }
-    assert counting.read_usage(report, most, 1) == Usage(10, 0, 25, 20)
+    assert counting.read_usage(report, most) == Usage(10, 0, 25, 20)
 
 
 @pytest.mark.parametrize(

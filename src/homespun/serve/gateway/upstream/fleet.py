@@ -104,7 +104,9 @@ class Fleet:
         """
         made, last = 0, None
         while True:
-            key = await self._key(upstream, deadline, last)
+            key = upstream.keys.pick(asyncio.get_running_loop().time())
+            if not isinstance(key, UpstreamKey):
+                key = await self._key(upstream, deadline, last)
             if call.budget is not None:
                 call = self._within(upstream, call, attempts, before)
             if wait := upstream.breaker.enter(asyncio.get_running_loop().time()):

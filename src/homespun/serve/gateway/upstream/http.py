@@ -7,7 +7,7 @@ failure. Keys live in headers; they are in no text that this module produces.
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
 import aiohttp
@@ -17,21 +17,17 @@ from yarl import URL
 
 from homespun.errors import ConfigError
 from homespun.serve.gateway.config import Target
-from homespun.serve.gateway.types import Event, Usage
 from homespun.serve.gateway.upstream import usage as counting
 from homespun.serve.gateway.upstream.address import GuardedResolver, check_url
 from homespun.serve.gateway.upstream.failure import Failed, refusal, reported, scrub
+from homespun.serve.gateway.upstream.feed import MOST_BYTES, HttpFeed, broken, kept_headers
 from homespun.serve.gateway.upstream.keys import KeyRing, UpstreamKey
 from homespun.serve.gateway.upstream.price import Tariff
 from homespun.serve.gateway.upstream.reading import CHAT, StreamReading, whole, whole_text_bytes
 from homespun.serve.gateway.upstream.source import Answer, Body, Request
-from homespun.serve.gateway.upstream.sse import EventParser
 
-MOST_BYTES = 32 * 2**20
-"""Of one answer, or of one stream in all."""
 MOST_ERROR_BYTES = 64 * 1024
 """Of an answer with another status than 200: what lies beyond is not read."""
-KEPT_HEADERS = ("x-request-id", "openai-processing-ms")
 DRAIN_SECONDS = 2.0
 """Time for the last bytes of a stream that has said its end, so that its connection can be used again."""
 
@@ -95,14 +91,12 @@ class Endpoint:
         except Failed as error:
             error.message = scrub(error.message, self._secrets)
             raise
-        made = whole_text_bytes(request.path, answer)
         most = counting.bound(self.target, request.body, size)
-        usage = counting.read_usage(answer.get("usage"), most, made)
-        if usage is None:
-            usage = counting.estimate(most, request.body, made)
-        return Answer(answer, raw, usage, None, _kept(response.headers))
+        made = partial(whole_text_bytes, request.path, answer)
+        usage = counting.believed(answer.get("usage"), most, request.body, made)
+        return Answer(answer, raw, usage, None, kept_headers(response.headers))
 
-    async def open(self, request: Request) -> "HttpFeed":
+    async def open(self, request: Request) -> HttpFeed:
         """A stream, once its first event is here.
 
         Raises:
@@ -127,7 +121,7 @@ class Endpoint:
 
     async def _begin(
         self, request: Request, size: int, response: aiohttp.ClientResponse, *, keep_usage: bool
-    ) -> "HttpFeed":
+    ) -> HttpFeed:
         if response.status != 200:
             raw = await self._read(response)
             raise refusal(self._name, response.status, response.headers, raw, self._secrets)
@@ -142,7 +136,7 @@ class Endpoint:
             keep_usage=keep_usage,
             clean=lambda text: scrub(text, self._secrets),
         )
-        feed = HttpFeed(self, request, size, response, reading)
+        feed = HttpFeed(self.target, request, size, response, reading, self._drain_aside)
         await feed.begin()
         return feed
 
@@ -221,138 +215,11 @@ class Endpoint:
     def _broken(self, error: aiohttp.ClientError | OSError) -> Failed:
         return broken(self._name, error, self._connect)
 
-    def drain(self, response: aiohttp.ClientResponse) -> None:
+    def _drain_aside(self, response: aiohttp.ClientResponse) -> None:
         """Reads a stream that has said its end to the end of its bytes, aside."""
         task = asyncio.create_task(_drain(response))
         self._draining.add(task)
         task.add_done_callback(self._draining.discard)
-
-
-class HttpFeed:
-    """A stream of an endpoint."""
-
-    nanodollars: int | None = None
-
-    def __init__(
-        self, endpoint: Endpoint, request: Request, size: int, response: aiohttp.ClientResponse, reading: StreamReading
-    ) -> None:
-        self.headers: Mapping[str, str] = _kept(response.headers)
-        self._endpoint, self._request, self._size, self._response = endpoint, request, size, response
-        self._parser, self._reading = EventParser(), reading
-        self._first: list[Event] = []
-        self._read = 0
-        self._ended = False
-        self._error: Failed | None = None
-        """What broke the stream after the events that were read with it."""
-
-    async def begin(self) -> None:
-        """Waits for the first event.
-
-        Raises:
-            Failed: none came.
-        """
-        self._first = await self._next()
-        if self._error is not None:  # nothing was handed out yet, so that it can be tried again
-            raise self._error
-        if not self._first and not self._reading.events:
-            raise Failed("cut", f"{self._endpoint.target.name} sent a stream without events")
-
-    async def read(self) -> list[Event]:
-        """The next events; none: the stream has ended, whole.
-
-        Raises:
-            Failed: it broke.
-        """
-        if self._first:
-            events, self._first = self._first, []
-            return events
-        if self._error is not None:
-            raise self._error
-        if self._ended:
-            return []
-        try:
-            return await self._next()
-        except (aiohttp.ClientError, OSError) as error:
-            raise broken(self._endpoint.target.name, error, 0.0, arrived=self._reading.made) from None
-
-    async def _next(self) -> list[Event]:
-        """Reads until there is an event to pass on, or the end."""
-        while not self._ended:
-            try:
-                chunk = await self._response.content.readany()
-            except aiohttp.ClientError:
-                if not self._reading.complete:
-                    raise
-                chunk = b""  # all that was asked for is here; only the closing bytes are missing
-            if events := self._take(chunk):
-                return events
-        return []
-
-    def _take(self, chunk: bytes) -> list[Event]:
-        reading = self._reading
-        self._read += len(chunk)
-        if self._read > MOST_BYTES:
-            raise Failed("garbage", f"{self._endpoint.target.name} sent a stream larger than {MOST_BYTES} bytes")
-        if chunk:
-            datas = self._parser.feed(chunk)
-        else:
-            last = self._parser.last()
-            datas = [] if last is None else [last]
-        events: list[Event] = []
-        try:
-            for data in datas:
-                if (event := reading.take(data)) is not None:
-                    events.append(event)
-                if reading.done:
-                    break
-            if reading.done or not chunk:
-                self._end()
-        except Failed as error:
-            if not events:
-                raise
-            self._error = error
-        return events
-
-    def _end(self) -> None:
-        self._ended = True
-        if not self._reading.complete:
-            what = f"{self._endpoint.target.name} cut the stream after {self._reading.made} bytes of text"
-            raise Failed("cut", what, arrived=self._reading.made)
-        content = self._response.content
-        if content.is_eof() and content.at_eof():
-            self._response.release()
-        else:
-            self._endpoint.drain(self._response)
-
-    def usage(self) -> Usage:
-        """What was used up to now: the provider's word if it came and can be true, else our estimate."""
-        most = counting.bound(self._endpoint.target, self._request.body, self._size)
-        made = self._reading.made
-        found = counting.read_usage(self._reading.usage, most, made)
-        return counting.estimate(most, self._request.body, made) if found is None else found
-
-    def close(self) -> None:
-        """Ends it at once; its connection is closed."""
-        if not self._ended:
-            self._ended = True
-            self._response.close()
-
-
-def broken(name: str, error: aiohttp.ClientError | OSError, connect: float, *, arrived: int = 0) -> Failed:
-    """What an error of the network means."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError | ssl.SSLError):
-        why = getattr(error, "verify_message", None) or getattr(error, "certificate_error", None) or error
-        why = getattr(why, "verify_message", why)
-        what = f"the certificate or TLS of {name} is not accepted: {scrub(str(why))[:200]}"
-        return Failed("tls", what, then="elsewhere", faulty=False)
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return Failed("connect", f"no connection to {name} within {connect:g} s", status=504)
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return Failed("connect", f"the host of {name} has no address")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return Failed("connect", f"cannot connect to {name}: {error.strerror or 'refused'}")
-    kind = "cut" if arrived else "reset"
-    return Failed(kind, f"the connection to {name} broke ({type(error).__name__})", arrived=arrived)
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:
@@ -376,7 +243,3 @@ def _trust(target: Target) -> ssl.SSLContext | bool:
         what = f"{target.ca_file} cannot be read: {error.strerror or 'no PEM certificates'}"
         raise ConfigError(what, f"target {target.name!r}, ca_file", "a PEM file of certificates") from None
     return context
-
-
-def _kept(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name in KEPT_HEADERS if (value := headers.get(name)) is not None}

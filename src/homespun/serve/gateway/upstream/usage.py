@@ -5,7 +5,7 @@ and an answer holds at most the tokens that were asked for. A count beyond that 
 set it aside; such a report is not believed as a whole.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Any, cast
 
@@ -51,8 +51,8 @@ def bound(target: Target, body: Body, size: int | None = None) -> Bound:
     given = size + TEMPLATE_TOKENS
     if body.get("tools") or body.get("functions"):
         given += TOOL_TEMPLATE_TOKENS
-    if (images := sum(1 for part in parts(body) if is_image(part))) > 0:
-        given += images * IMAGE_TOKENS
+    if found := parts(body):
+        given += IMAGE_TOKENS * sum(map(is_image, found))
     given = min(given, target.context)
     if embeds(target, body):
         return Bound(given, 0)
@@ -78,15 +78,16 @@ def embeds(target: Target, body: Body) -> bool:
     return "embeddings" in target.capabilities and "input" in body and EMBEDDING_FIELDS.issuperset(body)
 
 
-def parts(body: Body) -> Iterator[Body]:
+def parts(body: Body) -> list[Body]:
     """The typed parts of all messages (or of a response's input)."""
-    messages = body.get("messages") or body.get("input")
-    if not isinstance(messages, list):
-        return
-    for message in cast("list[Any]", messages):
-        content = cast("dict[str, Any]", message).get("content") if isinstance(message, dict) else None
-        if isinstance(content, list):
-            yield from (cast("Body", part) for part in cast("list[Any]", content) if isinstance(part, dict))
+    found: list[Body] = []
+    messages: Any = body.get("messages") or body.get("input")
+    if isinstance(messages, list):
+        for message in cast("list[Any]", messages):
+            content: Any = cast("Body", message).get("content") if isinstance(message, dict) else None
+            if isinstance(content, list):
+                found += [cast("Body", part) for part in cast("list[Any]", content) if isinstance(part, dict)]
+    return found
 
 
 def is_image(part: Body) -> bool:
@@ -111,31 +112,45 @@ def estimate(most: Bound, body: Body, made_bytes: int) -> Usage:
     return Usage(input=min(estimated_input(body), most.input), output=min(made, most.output), estimated=True)
 
 
-def read_usage(value: Any, most: Bound, made_bytes: int) -> Usage | None:
-    """The provider's count, if it can be true: whole numbers, nothing negative, within ``most``, no text for nothing.
+def believed(value: Any, most: Bound, body: Body, made_bytes: Callable[[], int]) -> Usage:
+    """The provider's count if it can be true, else our estimate.
 
     Args:
         value: ``usage`` of a chat completion, an embedding or a response.
         most: What is possible.
-        made_bytes: Bytes of text that the answer holds.
+        body: Of the request.
+        made_bytes: Counts the bytes of text that the answer holds.
     """
+    usage = read_usage(value, most)
+    if usage is None or (usage.output == 0 and most.output > 0 and made_bytes() > 0):
+        return estimate(most, body, made_bytes())
+    return usage
+
+
+def read_usage(value: Any, most: Bound) -> Usage | None:
+    """The provider's count, if it can be true: whole numbers, nothing negative, a prompt, all within ``most``."""
     if not isinstance(value, dict):
         return None
     usage = cast("dict[str, Any]", value)
     given: Any = usage.get("prompt_tokens", usage.get("input_tokens"))
     made: Any = usage.get("completion_tokens", usage.get("output_tokens", 0 if most.output == 0 else None))
-    of_input = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or {}
-    of_output = usage.get("completion_tokens_details") or usage.get("output_tokens_details") or {}
-    if not isinstance(of_input, dict) or not isinstance(of_output, dict):
-        return None
-    cached: Any = cast("Body", of_input).get("cached_tokens")
-    cached = usage.get("prompt_cache_hit_tokens", 0) if cached is None else cached
-    thought: Any = cast("Body", of_output).get("reasoning_tokens") or 0
-    if not all(type(count) is int and count >= 0 for count in (given, made, cached, thought)):
-        return None
+    of_input: Any = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    of_output: Any = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
+    cached: Any = usage.get("prompt_cache_hit_tokens", 0)
+    thought: Any = 0
+    if of_input:
+        if not isinstance(of_input, dict):
+            return None
+        cached = cast("Body", of_input).get("cached_tokens") or cached
+    if of_output:
+        if not isinstance(of_output, dict):
+            return None
+        thought = cast("Body", of_output).get("reasoning_tokens") or 0
+    for count in (given, made, cached, thought):
+        if type(count) is not int or count < 0:
+            return None
     if thought and usage.get("total_tokens") == given + made + thought:
         made += thought  # some providers count what a model thinks beside its output, not in it
-    impossible = given > most.input or made > most.output or cached > given or thought > made
-    if impossible or given == 0 or (made == 0 and made_bytes > 0 and most.output > 0):
+    if given == 0 or given > most.input or made > most.output or cached > given or thought > made:
         return None
-    return Usage(input=given, cached=cached, output=made, reasoning=thought)
+    return Usage(given, cached, made, thought)
