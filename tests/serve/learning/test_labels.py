@@ -1,23 +1,27 @@
 """Labels: whose word counts, and what a question that is asked again says."""
 
+import difflib
 import random
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homespun.records import Step
-from homespun.serve.gateway.learning.judged import path_labels
+from homespun.serve.gateway.learning.judged import path_labels, weighed
 from homespun.serve.gateway.learning.labels import (
     PRECEDENCE,
     Label,
     Regenerations,
+    _likeness,
     inclusion_detail,
     inclusion_of,
     label_row,
     resolve,
 )
+from homespun.serve.gateway.routes.jury import prior_panel
 
 ROWS = st.lists(
     st.builds(
@@ -33,6 +37,7 @@ ROWS = st.lists(
 )
 
 
+@settings(max_examples=40)
 @given(ROWS, st.randoms())
 def test_the_order_of_rows_does_not_count(rows: list[dict[str, Any]], chance: random.Random) -> None:
     shuffled = list(rows)
@@ -44,6 +49,7 @@ def test_the_order_of_rows_does_not_count(rows: list[dict[str, Any]], chance: ra
         assert label.score == pytest.approx(found[subject].score)
 
 
+@settings(max_examples=40)
 @given(ROWS)
 def test_a_better_source_silences_the_others(rows: list[dict[str, Any]]) -> None:
     for (request_id, arm), label in resolve(rows).items():
@@ -144,6 +150,17 @@ def test_no_text_is_kept_and_no_more_than_the_capacity() -> None:
     assert "secretword" not in repr([seen._same, seen._last])
 
 
+@settings(max_examples=60)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.lists(st.integers(0, 3), min_size=1, max_size=12))
+def test_likeness_is_that_of_difflib_or_a_bound_that_is_enough(left: list[int], right: list[int]) -> None:
+    found = _likeness(tuple(left), tuple(right), 0.8)
+    exact = difflib.SequenceMatcher(None, left, right, autojunk=False).ratio()
+    assert found <= max(exact, 2 * len(left) / (len(left) + len(right))) + 1e-9
+    if exact >= 0.8:
+        assert found >= 0.8 - 1e-9
+    assert (found == 1.0) == (left == right)
+
+
 # --- what a route leaves behind ---------------------------------------------------------------------------------
 
 
@@ -161,6 +178,8 @@ def test_labels_of_a_path() -> None:
         ("cheap", "judge", pytest.approx(0.2)),
         ("strong", "judge", pytest.approx(0.9)),
     ]
+    row = np.array([[np.nan, 0.3, np.nan, 0.9, np.nan]])
+    assert weighed({"agreement": 0.3, "verifier": 0.9}) == pytest.approx(prior_panel().predict(row)[0])
     veto = [Step(stage="ask", subject="t-cheap"), Step(stage="judge", subject="validators", score=0.0)]
     rows = path_labels("r", veto, {"t-cheap": "cheap"}, 1.0)
     assert [(row["source"], row["score"]) for row in rows] == [("validator", 0.0)]

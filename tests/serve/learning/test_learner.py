@@ -4,6 +4,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from copy import copy
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from homespun.errors import DataError
-from homespun.router.store import RouterFolder, load
+from homespun.router.store import RouterFolder, load, save
 from homespun.serve.gateway.config import GatewayConfig, parse
 from homespun.serve.gateway.learning import Learner, versions
 from homespun.serve.gateway.learning.labels import label_row
@@ -155,11 +158,17 @@ def test_a_canary_that_does_well_goes_live(fitted: RouterFolder, state: Path) ->
 def test_a_canary_that_does_badly_is_rolled_back(fitted: RouterFolder, state: Path) -> None:
     async def scene() -> None:
         async with learning(settings(fitted, state, canary_labels=100), state) as learner:
-            canary = await refitted(learner, fitted)
-            base = fitted.origin["fingerprint"]
-            bad, good = {"middle": 0.1}, {"strong": 0.95}
-            await serve(learner, fitted, canary.version, 60, bad, fixed="middle", seed=1, start=canary.created + 1)
-            await serve(learner, fitted, base, 60, good, fixed="strong", seed=2, start=canary.created + 1)
+            await learner.step()
+            base, passed = fitted.origin["fingerprint"], {"promote": True, "reasons": []}
+            propose = partial(
+                versions.propose, version="bad", path=fitted.path, parent=base, now=time.time(), share=0.2
+            )
+            await learner.database.run(partial(propose, report=passed))
+            _, canary = await learner.database.run(versions.live_and_canary)
+            assert canary is not None
+            bad, good = {"middle": 0.1}, {"cheap": 0.95}
+            await serve(learner, fitted, "bad", 60, bad, fixed="middle", seed=1, start=canary.created + 1)
+            await serve(learner, fitted, base, 60, good, fixed="cheap", seed=2, start=canary.created + 1)
             await learner.step()
             assert await statuses(learner) == {base: "live", canary.version: "rolled_back"}
             assert [v.version for v in await learner.router_versions()] == [base]
@@ -186,8 +195,15 @@ def test_a_new_tier_becomes_an_arm_that_nobody_is_sent_to(fitted: RouterFolder, 
 
 
 def test_answers_leave_labels_and_decisions_can_be_made_again(fitted: RouterFolder, state: Path) -> None:
+    table = fitted.knowledge.table
+    few = replace(table, n=table.n / 60, wins=table.wins / 60, dollars=table.dollars / 60)  # unsure, hence exploring
+    knowledge = copy(fitted.knowledge)
+    knowledge.table = few
+    loose = replace(fitted, path=state / "loose", knowledge=knowledge)
+
     async def scene() -> None:
-        config = settings(fitted, state)
+        save(loose)
+        config = settings(loose, state)
         async with learning(config, state) as learner:
             await learner.step()
             board = Switchboard(config, learner.shadows.fleet)
@@ -196,11 +212,11 @@ def test_answers_leave_labels_and_decisions_can_be_made_again(fitted: RouterFold
             for i in range(60):
                 text = f"Add {i} apples and {3 * i} pears, how many are there?"
                 body = {"messages": [{"role": "user", "content": text}]}
-                ask = Ask(f"req-{i}", body, False, "economy", asyncio.get_running_loop().time() + 60)
+                ask = Ask(f"req-{i}", body, False, "quality", asyncio.get_running_loop().time() + 60)
                 routed = await board.answer(ask, [])
                 assert routed.record is not None
                 row = {"request_id": ask.request_id, "time": 0.0, **routed.record}
-                again = replay(row, fitted, epsilon=config.learning.explore)
+                again = replay(row, load(loose.path), epsilon=config.learning.explore)
                 assert fitted.knowledge.arms[again.arm] == row["chosen"]
                 assert again.propensity == pytest.approx(row["propensity"], abs=0.01)
                 explored += row["propensity"] < 0.99

@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import insert, select
 
+from homespun.router.drift import Alarm
 from homespun.serve.gateway.learning import versions
 from homespun.serve.gateway.learning.election import Election
 from homespun.serve.gateway.learning.versions import Version
 from homespun.serve.gateway.learning.watch import Rate, Watch, alarm_row
 from homespun.serve.store.database import Database
+from homespun.serve.store.tables import alarms
 
 
 def rows(num: int, seed: int, *, cell: float = 0.5, went_on: float = 0.2) -> list[dict[str, Any]]:
@@ -85,13 +88,16 @@ def test_the_life_of_a_router(database: Database) -> None:
     assert live is not None
     assert canary is not None
     assert (live.version, canary.version, canary.share) == ("v1", "v3", 0.05)
-    assert run(lambda c: versions.settle(c, canary, keep=False, report={"why": "worse"}))
-    assert not run(lambda c: versions.settle(c, canary, keep=True, report={}))
+    assert run(lambda c: versions.settle(c, canary, keep=False, report={"why": "worse"}, now=5.0))
+    assert not run(lambda c: versions.settle(c, canary, keep=True, report={}, now=5.0))
     assert state(database) == {"v1": "live", "v2": "rejected", "v3": "rolled_back", "v4": "rejected"}
+    row = alarm_row(Alarm("mix", 2.0, 1.0, ""), 5.0)
+    run(lambda c: c.execute(insert(alarms).values(**row)))
     run(lambda c: versions.propose(c, "v5", "p5", "v1", 6.0, share=0.05, report=passed))
     _, canary = run(versions.live_and_canary)
     assert canary is not None
-    assert run(lambda c: versions.settle(c, canary, keep=True, report={"why": "fine"}))
+    assert run(lambda c: versions.settle(c, canary, keep=True, report={"why": "fine"}, now=7.0))
+    assert run(lambda c: c.execute(select(alarms.c.cleared)).scalar()) == 7.0
     assert state(database)["v1"] == "retired"
     assert state(database)["v5"] == "live"
     assert run(versions.lineage)["v5"].report["canary"] == {"why": "fine"}

@@ -9,10 +9,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from homespun.records import Step
-from homespun.router.judges import NAMES, Panel
+from homespun.router.judges import NAMES
 from homespun.serve.gateway.learning.labels import label_row
 from homespun.serve.gateway.routes.jury import prior_panel
 
@@ -38,12 +36,18 @@ def path_labels(request_id: str, path: Iterable[Step], arm_of: Mapping[str, str]
         if scores.pop("validators", 1.0) == 0.0:
             rows.append(label_row(request_id, arm, "validator", 0.0, time, detail="a check failed"))
         if scores:
-            row = np.array([[scores.get(name, np.nan) for name in NAMES]])
-            value = float(np.clip(_panel().predict(row)[0], 0.0, 1.0))
+            value = weighed(scores)
             rows.append(label_row(request_id, arm, "judge", value, time, detail=", ".join(sorted(scores))))
     return rows
 
 
+def weighed(scores: Mapping[str, float]) -> float:
+    """What `prior_panel` predicts, without arrays: this is done for every judged answer."""
+    weights = _weights()
+    total = sum(weights[name] for name in scores)
+    return sum(weights[name] * score for name, score in scores.items()) / total if total > 0 else 0.5
+
+
 @cache
-def _panel() -> Panel:
-    return prior_panel()
+def _weights() -> dict[str, float]:
+    return dict(zip(NAMES, prior_panel().weights.tolist(), strict=True))

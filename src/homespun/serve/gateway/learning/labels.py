@@ -170,9 +170,16 @@ def _place(key_id: str | None, messages: Sequence[Any]) -> tuple[str | None, tup
 
 
 def _likeness(left: tuple[int, ...], right: tuple[int, ...], wanted: float) -> float:
+    """Ratio of `difflib`, or a lower bound of it that is enough: words in common at both ends are counted first."""
     if left == right:
         return 1.0
-    matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
-    if matcher.real_quick_ratio() < wanted or matcher.quick_ratio() < wanted:
+    total, least = len(left) + len(right), min(len(left), len(right))
+    if 2 * least < wanted * total:
         return 0.0
-    return min(matcher.ratio(), 1.0 - 1e-9)  # other words in the same order: an edit, not a repetition
+    head = next((i for i in range(least) if left[i] != right[i]), least)
+    tail = next((i for i in range(least - head) if left[-1 - i] != right[-1 - i]), least - head)
+    ratio = 2.0 * (head + tail) / total
+    if ratio < wanted:
+        matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
+        ratio = matcher.ratio() if matcher.quick_ratio() >= wanted else 0.0
+    return min(ratio, 1.0 - 1e-9)  # other words in the same order: an edit, not a repetition

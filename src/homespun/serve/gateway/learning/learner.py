@@ -5,6 +5,7 @@ Every worker hands its answers to `Learner.after`; one of all workers, elected i
 
 import asyncio
 import logging
+import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -82,7 +83,7 @@ class Learner:
     # --- what every worker does ---------------------------------------------------------------------------------
 
     def after(self, row: Mapping[str, Any], routed: Routed, text: str, ask: Ask) -> None:
-        """Takes an answer that has been given. Never raises, waits for nothing, and keeps no text.
+        """Takes an answer that has been given. Never raises, waits for nothing; only a shadow keeps the text meanwhile.
 
         Args:
             row: The request's row.
@@ -226,8 +227,8 @@ class Learner:
         verdict, report = canary_verdict(rule, sides[0], sides[1])
         if verdict == "wait":
             return
-        keep = verdict == "keep"
-        if await self.database.run(partial(versions.settle, canary=canary, keep=keep, report=report)):
+        settle = partial(versions.settle, canary=canary, keep=verdict == "keep", report=report, now=time.time())
+        if await self.database.run(settle):
             log.info("canary %s: %s: %s", canary.version, verdict, report["why"])
 
     # --- a refit ------------------------------------------------------------------------------------------------
@@ -243,6 +244,8 @@ class Learner:
         known = await self.database.run(versions.lineage, read_only=True)
         found, prompts = await history.evidence(self.database, router, known, self._arm_of, most=WINDOW)
         root = (self._config.server.state / "routers").resolve()
+        for left in root.glob(".job-*"):  # of a worker that was killed
+            await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
         self._job = await start(router, live, found, prompts, root, new_id("rtr"))
 
     async def _collect(self, job: Job) -> None:

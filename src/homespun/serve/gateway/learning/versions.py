@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
 
-from homespun.serve.store.tables import routers
+from homespun.serve.store.tables import alarms, routers
 
 USED = ("live", "canary")
 
@@ -80,10 +80,14 @@ def propose(
     return status
 
 
-def settle(connection: Connection, canary: Version, *, keep: bool, report: Any) -> bool:
-    """Ends a canary: it becomes live, or is rolled back; nothing if it is no canary any more."""
-    live, now = live_and_canary(connection)
-    if live is None or now is None or now.version != canary.version:
+def settle(connection: Connection, canary: Version, *, keep: bool, report: Any, now: float) -> bool:
+    """Ends a canary: it becomes live, and what alarms were open are answered; or it is rolled back.
+
+    Returns:
+        Whether anything was changed; not if it is no canary any more.
+    """
+    live, present = live_and_canary(connection)
+    if live is None or present is None or present.version != canary.version:
         return False
     told = {**(canary.report or {}), "canary": report}
     status, share = ("live", 1.0) if keep else ("rolled_back", 0.0)
@@ -92,6 +96,7 @@ def settle(connection: Connection, canary: Version, *, keep: bool, report: Any) 
     )
     if keep:
         connection.execute(update(routers).where(routers.c.version == live.version).values(status="retired", share=0.0))
+        connection.execute(update(alarms).where(alarms.c.cleared.is_(None)).values(cleared=now))
     return True
 
 
