@@ -31,6 +31,17 @@ def settle(books: Books, hold: Any, row: dict[str, Any], attempts: list[Attempt]
     books.settle(hold, row, attempts)
 
 
+async def all_that_is_left(books: Books, key: keys.Key | None) -> int:
+    for count in range(1000):
+        try:
+            await books.reserve(key, tokens=0, nanodollars=0)
+        except GatewayError as error:
+            if error.status != 429:
+                raise
+            return count
+    raise OverflowError
+
+
 async def test_a_request_from_reservation_to_ledger(
     books: Books, new_key: NewKey, request_row: Rows, attempt: Callable[..., Attempt], audit: Audit, database: Database
 ) -> None:
@@ -110,16 +121,7 @@ async def test_limits_of_key_team_and_everybody_all_count(books: Books, database
     database.run_now(lambda c: keys.set_limit(c, "team", "core", "requests", "ever", 7))
     database.run_now(lambda c: keys.set_limit(c, "all", "", "requests", "ever", 9))
     await books.flush()
-    granted: list[int] = []
-    for key in (one, two, three, None):
-        count = 0
-        try:
-            for _ in range(20):
-                await books.reserve(key, tokens=0, nanodollars=0)
-                count += 1
-        except GatewayError:
-            granted.append(count)
-    assert granted == [5, 2, 2, 0]
+    assert [await all_that_is_left(books, key) for key in (one, two, three, None)] == [5, 2, 2, 0]
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ log = logging.getLogger("homespun.books")
 
 TICK_SECONDS = 0.1
 _LONGEST_PAUSE = 5.0
-_WAIT_SECONDS = 5.0
+_WAIT_SECONDS = 10.0
 """How long a request waits for the database."""
 _SURVEY_SECONDS, _RECOVER_SECONDS, _CLEAN_SECONDS = 1.0, 15.0, 3600.0
 
@@ -126,6 +126,7 @@ class Clerk:
                 self._slower()
             for future in [future for future in waiting if not future.done()]:
                 future.set_result(well)
+            await asyncio.sleep(0)  # who waited takes what was granted before anything of it can go back
             if well and self._recover.due():
                 await self._look_for_dead()
         for future in [future for future in self._waiting if not future.done()]:

@@ -218,7 +218,7 @@ class Escrow:
                 lease.free += grant.amount
                 lease.others, lease.wanted, lease.denied = grant.others, grant.wanted, not grant.amount
                 if grant.amount:
-                    lease.granted = now
+                    lease.granted = lease.used = now
                     lease.size = max(lease.size, lease.free + lease.held) if grant.left > SHARE * lease.free else 0
                     lease.low = lease.size // 4
 
