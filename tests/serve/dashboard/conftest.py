@@ -156,7 +156,7 @@ def _decision(
         rows["labels"].append(label(given, rng.choice(("validator", "feedback")), float(right)))
     if rng.random() < 0.1:
         rows["labels"].append(label(given, "shadow", float(right)))
-        for arm in {"large-400b", "medium-30b"} - {given}:
+        for arm in sorted({"large-400b", "medium-30b"} - {given}):
             rows["labels"].append(label(arm, "shadow", float(rng.random() < SKILL[arm])))
 
 
