@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from time import monotonic
 from typing import Any
 
 from homespun.serve.gateway.types import Event, Outcome
@@ -55,7 +56,7 @@ class Events(AsyncGenerator[Event, None]):
         return self._ready[0]
 
     async def _read(self) -> list[Event]:
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         limit = min(now + self._idle, self._deadline)
         try:
             async with asyncio.timeout_at(limit):

@@ -1,11 +1,15 @@
 """Every target of the settings, callable: retries, keys, breakers and fallbacks under one deadline and one budget.
 
+Times are those of the loop, which is the monotonic clock: `asyncio.get_running_loop` asks the kernel for the process
+id each time (until Python 3.12), and would be the dearest thing on this path.
+
 Nothing is tried again once an event has been handed out. What a call may cost is checked before each attempt, so that
 retries and dearer fallbacks stay within what was set aside for the whole.
 """
 
 import asyncio
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 from homespun.serve.gateway.config import GatewayConfig, Target
@@ -55,7 +59,7 @@ class Fleet:
         if upstream is None:  # it left the settings after the request came
             what = f"The model {target[:80]!r} is no longer served."
             raise Failed("refused", what, status=404, code="model_not_found", then="final", faulty=False)
-        deadline = call.deadline or asyncio.get_running_loop().time() + upstream.timeouts.total
+        deadline = call.deadline or monotonic() + upstream.timeouts.total
         before = len(attempts)
         try:
             return await self._ask(upstream, call, deadline, attempts, before)
@@ -74,7 +78,7 @@ class Fleet:
                 continue
             if objection(upstream.target, call.body) is not None:
                 continue
-            if asyncio.get_running_loop().time() >= deadline:
+            if monotonic() >= deadline:
                 break
             try:
                 return await self._ask(upstream, call, deadline, attempts, before)
@@ -104,12 +108,12 @@ class Fleet:
         """
         made, last = 0, None
         while True:
-            key = upstream.keys.pick(asyncio.get_running_loop().time())
+            key = upstream.keys.pick(monotonic())
             if not isinstance(key, UpstreamKey):
                 key = await self._key(upstream, deadline, last)
             if call.budget is not None:
                 call = self._within(upstream, call, attempts, before)
-            if wait := upstream.breaker.enter(asyncio.get_running_loop().time()):
+            if wait := upstream.breaker.enter(monotonic()):
                 raise last or _open(upstream, wait)
             try:
                 return await upstream.attempt(call, key, deadline, attempts)
@@ -124,8 +128,7 @@ class Fleet:
         Raises:
             Failed: none will be in time.
         """
-        loop = asyncio.get_running_loop()
-        while not isinstance(key := upstream.keys.pick(now := loop.time()), UpstreamKey):
+        while not isinstance(key := upstream.keys.pick(now := monotonic()), UpstreamKey):
             if key >= deadline:
                 raise last or _no_key(upstream, key - now)
             await asyncio.sleep(key - now)
@@ -137,8 +140,7 @@ class Fleet:
         Raises:
             Failed: the error, if there should be none.
         """
-        loop, retries, keys = asyncio.get_running_loop(), self._config.retries, upstream.keys
-        now = loop.time()
+        retries, keys, now = self._config.retries, upstream.keys, monotonic()
         if error.then == "key":
             keys.bench(key, now + retries.key_seconds)
             if len(keys.benched(now)) == len(keys.keys):
@@ -217,7 +219,7 @@ class Fleet:
 
     def health(self) -> list[dict[str, Any]]:
         """For each target: breaker, calls, failures by reason, quantiles of seconds, variables of benched keys."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         return [_health(upstream, now) for upstream in self._upstreams.values()]
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
 """One target with all that belongs to it, and one attempt at it: timed, counted, and on the books."""
 
 import asyncio
-import time
+from time import monotonic, time
 
 from homespun.errors import HomespunError
 from homespun.serve.gateway.config import Retries, Target, Timeouts
@@ -73,9 +73,9 @@ class Upstream:
         Raises:
             Failed: no answer.
         """
-        attempt = Attempt(self.target.name, call.purpose, time.time())
+        attempt = Attempt(self.target.name, call.purpose, time())
         attempts.append(attempt)
-        started = asyncio.get_running_loop().time()
+        started = monotonic()
         request = Request(call.path, call.body, key, call.problem)
         self.stats.calls += 1
         self.stats.running += 1
@@ -124,7 +124,7 @@ class Upstream:
         except HomespunError as error:
             raise _as_failed(error) from None
         attempt.status = 200
-        attempt.first_byte_seconds = asyncio.get_running_loop().time() - started
+        attempt.first_byte_seconds = monotonic() - started
 
         def book(outcome: Outcome, error: Failed | None) -> None:
             self._book_stream(feed, key, attempt, started, outcome, error)
@@ -167,7 +167,7 @@ class Upstream:
     def _blame(self, error: Failed) -> None:
         self.stats.failed(error.reason if error.upstream_status is None else str(error.upstream_status))
         if error.faulty:
-            self.breaker.failed(asyncio.get_running_loop().time())
+            self.breaker.failed(monotonic())
         elif error.then in ("final", "larger"):  # it answered, as it should have
             self.breaker.passed()
         else:
@@ -175,7 +175,7 @@ class Upstream:
 
     def _end(self, attempt: Attempt, outcome: Outcome, started: float) -> None:
         attempt.outcome = outcome
-        attempt.seconds = asyncio.get_running_loop().time() - started
+        attempt.seconds = monotonic() - started
         self.stats.running -= 1
         if self._retired:
             self.retire()
