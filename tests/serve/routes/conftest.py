@@ -46,6 +46,7 @@ class FakeFleet:
         self.prices = prices or {}
         self.log: list[tuple[str, Call]] = []
         self.started: list[Attempt] = []
+        self.fallbacks: list[bool] = []
         self.refuses: dict[str, str] = {}
         self.closed = 0
 
@@ -66,6 +67,7 @@ class FakeFleet:
         attempts.append(attempt)
         self.started.append(attempt)
         self.log.append((target, call))
+        self.fallbacks.append(fallbacks)
         script = self.scripts[target]
         entry = script.pop(0) if len(script) > 1 else script[0]
         if callable(entry):

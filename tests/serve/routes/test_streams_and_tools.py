@@ -215,6 +215,7 @@ def test_a_failure_while_a_tool_result_waits_asks_nobody_else(fakes) -> None:
     with pytest.raises(UpstreamError):
         desk.ask(body=TOOLS | RESULT, previous="cheap")
     assert desk.fleet.asked() == ["cheap"]
+    assert desk.fleet.fallbacks == [False]
 
 
 def test_anthropic_tool_results_count_as_such(fakes) -> None:
@@ -232,6 +233,7 @@ def test_single_takes_its_tier_by_the_dial_and_the_next_when_it_fails(fakes) -> 
         assert board(fakes, scripts, auto={"mode": "single"}).ask(dial=dial).reply.target == target
     failing = board(fakes, {"cheap": fakes.fail(), "strong": "red"}, auto={"mode": "single"})
     assert failing.ask(dial="economy").tiers == ["cheap", "strong"]
+    assert failing.fleet.fallbacks == [False, True]  # the next tier comes before another one's fallbacks
 
 
 def test_a_conversation_keeps_its_model_without_a_router(fakes) -> None:
