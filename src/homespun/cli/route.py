@@ -72,18 +72,32 @@ def evaluate(*, router: Path, outcomes: Path, runs: Runs = None, as_json: Json =
 
 
 @app.command
-def explain(prompt_id: str, *, router: Path | None = None, runs: Runs = None, as_json: Json = False) -> None:
+def explain(
+    decided: str,
+    *,
+    router: Path | None = None,
+    runs: Runs = None,
+    config: Path | None = None,
+    as_json: Json = False,
+) -> None:
     """Tell in words why a decision was made: taxonomy, predictor, each tier and judge.
 
     Args:
-        prompt_id: The id of a prompt that `route eval` or `demo` decided.
+        decided: The id of a prompt that `route eval` or `demo` decided, or of a request that the gateway answered.
         router: Only decisions of this router; default: the newest evaluation.
         runs: Folder of runs; default $HOMESPUN_RUNS, else ./runs.
+        config: The gateway's settings, for a request; default homespun.toml here, else what ships.
         as_json: Print one JSON object.
     """
     from homespun.router import explain as explained
 
-    decision = explained.find(prompt_id, router=router, root=runs)
+    if decided.startswith("req-"):
+        from homespun.serve.gateway import config as settings
+        from homespun.serve.gateway import explained as served
+
+        decision = served.find(settings.load(config), decided)
+    else:
+        decision = explained.find(decided, router=router, root=runs)
     if as_json:
         show_json(decision.model_dump(mode="json"))
     else:
