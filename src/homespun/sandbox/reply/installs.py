@@ -15,6 +15,8 @@ from homespun.sandbox.reply.names import npm_requirement, python_requirement
 from homespun.sandbox.reply.packages import mended_install
 from homespun.sandbox.reply.types import Dependency, Dropped, Kind, Source
 
+MAX_COMMANDS = 300
+"""Lines with install commands beyond these are not read."""
 MAX_LINE = 2_000
 """A line longer than this is no install command that anyone wrote."""
 _BREAKS = frozenset("();|&")
@@ -69,7 +71,7 @@ class Installs:
 
     def read(self, line: str, source: Source) -> bool:
         """Read one line; whether it held an install command."""
-        if len(line) > MAX_LINE or not _MAYBE.search(line):
+        if len(line) > MAX_LINE or len(self.lines) >= MAX_COMMANDS or not _MAYBE.search(line):
             return False
         held = False
         for words in _commands(line):

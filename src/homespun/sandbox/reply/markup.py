@@ -18,6 +18,8 @@ _TEMPLATE = re.compile(r"^<template(?:\s{1,20}(?:lang|functional)\b[^>]{0,200})?
 _SCRIPT = re.compile(r"^<script((?:\s[^>]{0,300})?)>", re.MULTILINE)
 _COMPONENT = re.compile(r"^[ \t]*(?:export\s+default\b|import\b[^\n]*['\"]vue['\"])", re.MULTILINE)
 _SFC_START = re.compile(r"<(?:template|script|style)[\s>]", re.IGNORECASE)
+_FORMATTING = re.compile(r"</?(?:a|b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)\b[^>]{0,500}>", re.IGNORECASE)
+_MAX_FORMATTING = 2_000
 _MAX_SCRIPTS = 50
 
 
@@ -60,6 +62,9 @@ class Page:
 
 def read_page(code: str) -> Page:
     """Read the scripts, style sheets, import maps and inline modules of a page."""
+    if sum(1 for _ in _FORMATTING.finditer(code)) > _MAX_FORMATTING:
+        # HTML's repair of misnested formatting is quadratic, and formatting loads nothing.
+        code = _FORMATTING.sub("", code)
     tree = LexborHTMLParser(code)
     addresses = [value for value in _attributes(tree) if is_address(value)]
     mapped: set[str] = set()

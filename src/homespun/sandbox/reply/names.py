@@ -42,7 +42,9 @@ def python_requirement(word: str, source: Source) -> Dependency:
         read = Requirement(text)
     except InvalidRequirement:
         raise DataError("not a requirement by PEP 508", _shown(text)) from None
-    version = re.sub(r"\s+", "", text.split(";")[0].split("]")[-1])
+    if read.marker is not None:
+        raise DataError("a requirement with a condition", _shown(text), "the name and version alone")
+    version = re.sub(r"\s+", "", text.split("]")[-1])
     version = version[len(read.name) :] if not read.extras else version
     return _python(read.name, version or "latest", tuple(sorted(read.extras)), source)
 
@@ -53,9 +55,7 @@ def _python(name: str, version: str, extras: tuple[str, ...], source: Source) ->
     if version != "latest":
         _check_specifier(version.removeprefix("(").removesuffix(")"))
         version = version.removeprefix("(").removesuffix(")")
-    return Dependency(
-        kind="python", name=str(canonicalize_name(name)), version=version, extras=extras, source=source
-    )
+    return Dependency(kind="python", name=str(canonicalize_name(name)), version=version, extras=extras, source=source)
 
 
 def _check_specifier(version: str) -> None:

@@ -26,6 +26,8 @@ class Packages:
 
     imports: dict[str, tuple[str, ...]]
     standard: frozenset[str]
+    distributions: frozenset[str]
+    mistaken: dict[str, str]
     provided: dict[str, str]
     builtins: frozenset[str]
     cdnjs: dict[str, str]
@@ -39,6 +41,10 @@ def known_packages() -> Packages:
     python, npm = raw["python"], raw["npm"]
     return Packages(
         imports={name: tuple(packages) for name, packages in python["imports"].items()},
+        distributions=frozenset(
+            str(canonicalize_name(package)) for packages in python["imports"].values() for package in packages
+        ),
+        mistaken={str(canonicalize_name(name)): packages[0] for name, packages in python["imports"].items()},
         standard=frozenset(python["standard"]) | sys.stdlib_module_names,
         provided=python["provided"],
         builtins=frozenset(npm["builtins"]),
@@ -121,8 +127,7 @@ def mended_install(dependency: Dependency) -> Dependency | str:
     name = dependency.name
     if name in known.standard:
         return "part of the standard library"
-    packages = known.imports.get(name, ())
-    canonical = str(canonicalize_name(name))
-    if packages and canonical not in {str(canonicalize_name(package)) for package in packages}:
-        return dependency.model_copy(update={"name": packages[0]})
-    return dependency
+    meant = known.mistaken.get(name)
+    if meant is None or name in known.distributions:
+        return dependency
+    return dependency.model_copy(update={"name": str(canonicalize_name(meant))})

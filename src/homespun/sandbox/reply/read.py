@@ -21,8 +21,8 @@ from homespun.sandbox.reply.program import PROGRAMS, Program, family_by_content,
 from homespun.sandbox.reply.tags import FAMILIES, Family, family_of
 from homespun.sandbox.reply.types import Asked, Dependency, Dropped, Found, NoProgram, Source, Taken, Variant
 
-MAX_CHARACTERS = 400_000
-"""A longer reply is refused: ten times what the longest published setting lets a model write (32,768 tokens)."""
+MAX_CHARACTERS = 120_000
+"""A longer reply is refused: about what the longest published setting lets a model write (32,768 tokens)."""
 MAX_DROPPED = 200
 _THOUGHT = re.compile(r"\s{0,100}<(think|thinking|reasoning)>")
 _QUOTED = re.compile(r"(?<!`)`([^`\n]{4,300})`(?!`)")
