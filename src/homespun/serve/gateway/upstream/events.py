@@ -7,6 +7,7 @@ from typing import Any
 
 from homespun.serve.gateway.types import Event, Outcome
 from homespun.serve.gateway.upstream.failure import Failed
+from homespun.serve.gateway.upstream.limit import Limit
 from homespun.serve.gateway.upstream.source import Feed
 
 Book = Callable[[Outcome, Failed | None], None]
@@ -21,15 +22,19 @@ class Events(AsyncGenerator[Event, None]):
     Args:
         name: The target, for messages.
         feed: The stream.
+        loop: The running loop.
         idle: Seconds between two chunks at most.
         deadline: Loop time at which it must have ended.
         book: Called once, at the end, with the outcome and the error if there was one.
     """
 
-    __slots__ = ("_book", "_deadline", "_ended", "_feed", "_idle", "_name", "_next", "_ready")
+    __slots__ = ("_book", "_deadline", "_ended", "_feed", "_idle", "_loop", "_name", "_next", "_ready")
 
-    def __init__(self, name: str, feed: Feed, *, idle: float, deadline: float, book: Book) -> None:
-        self._name, self._feed, self._idle, self._deadline, self._book = name, feed, idle, deadline, book
+    def __init__(
+        self, name: str, feed: Feed, loop: asyncio.AbstractEventLoop, *, idle: float, deadline: float, book: Book
+    ) -> None:
+        self._name, self._feed, self._loop, self._book = name, feed, loop, book
+        self._idle, self._deadline = idle, deadline
         self._ready: list[Event] = []
         self._next = 0
         self._ended = False
@@ -59,7 +64,7 @@ class Events(AsyncGenerator[Event, None]):
         now = monotonic()
         limit = min(now + self._idle, self._deadline)
         try:
-            async with asyncio.timeout_at(limit):
+            with Limit(self._loop, limit):
                 return await self._feed.read()
         except TimeoutError:
             if limit < self._deadline:

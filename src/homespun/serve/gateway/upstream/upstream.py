@@ -12,6 +12,7 @@ from homespun.serve.gateway.upstream.events import Events
 from homespun.serve.gateway.upstream.failure import Failed
 from homespun.serve.gateway.upstream.http import Endpoint
 from homespun.serve.gateway.upstream.keys import KeyRing, UpstreamKey
+from homespun.serve.gateway.upstream.limit import Limit
 from homespun.serve.gateway.upstream.local import LocalSource
 from homespun.serve.gateway.upstream.price import tariff
 from homespun.serve.gateway.upstream.replay import RecordedSource
@@ -39,6 +40,7 @@ class Upstream:
         self.stats = Stats()
         self.timeouts = target.timeouts or timeouts
         self.source = self._source()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._retired = False
         self._closing: asyncio.Task[None] | None = None
 
@@ -51,6 +53,10 @@ class Upstream:
         if target.kind == "recorded":
             return RecordedSource(target)
         return ScriptedSource(target, self.price)
+
+    def _bind(self) -> asyncio.AbstractEventLoop:
+        self._loop = asyncio.get_running_loop()
+        return self._loop
 
     def unchanged(self, target: Target, timeouts: Timeouts) -> bool:
         """Whether new settings ask for the same upstream, whose connections and breaker can be kept."""
@@ -96,7 +102,7 @@ class Upstream:
     ) -> Reply:
         limit = min(started + self.timeouts.total, deadline)
         try:
-            async with asyncio.timeout_at(limit):
+            with Limit(self._loop or self._bind(), limit):
                 answer = await self.source.whole(request)
         except TimeoutError:
             what = f"{self.target.name} gave no answer within {limit - started:.3g} s"
@@ -116,7 +122,7 @@ class Upstream:
     ) -> Reply:
         limit = min(started + self.timeouts.first_token, deadline)
         try:
-            async with asyncio.timeout_at(limit):
+            with Limit(self._loop or self._bind(), limit):
                 feed = await self.source.open(request)
         except TimeoutError:
             what = f"{self.target.name} sent no first event within {limit - started:.3g} s"
@@ -130,7 +136,8 @@ class Upstream:
             self._book_stream(feed, key, attempt, started, outcome, error)
 
         end = min(started + self.timeouts.total, deadline)
-        events = Events(self.target.name, feed, idle=self.timeouts.idle, deadline=end, book=book)
+        loop = self._loop or self._bind()
+        events = Events(self.target.name, feed, loop, idle=self.timeouts.idle, deadline=end, book=book)
         return Reply(self.target.name, attempt, events=events, headers=feed.headers)
 
     # --- the books ----------------------------------------------------------------------------------------------
