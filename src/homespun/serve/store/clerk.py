@@ -144,6 +144,8 @@ class Clerk:
             done = await self._database.run(lambda c: ledger.transact(c, work), read_only=work.idle)
         except ledger.DoubledError:
             escrow.touched |= touched
+            if self._careful:
+                raise
             self._careful = True
             return await self._transact()
         except DatabaseError as error:
