@@ -22,6 +22,8 @@ EVENTS: Pairs = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
+BODY_SECONDS = 60.0
+"""How long a client may take to send the body of a request."""
 KEEP_ALIVE = b": still at work\n\n"
 """A comment of the event stream: clients skip it, and proxies see that the line is alive."""
 
@@ -47,7 +49,8 @@ async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
     """The body, read to its end.
 
     Raises:
-        GatewayError: 413 for more than ``most`` bytes, 400 for a client that left half-way or a wrong length.
+        GatewayError: 413 for more than ``most`` bytes, 408 for one that takes longer than `BODY_SECONDS`, 400 for a
+            client that left half-way or a wrong length.
     """
     length = header(scope, b"content-length")
     if length is not None:
@@ -55,22 +58,27 @@ async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
             raise GatewayError(400, "Content-Length is no number.")
         if int(length) > most:
             raise _too_large(most)
-    message = await receive()
-    if not message.get("more_body"):
-        body = message.get("body", b"")
-        if len(body) > most:
-            raise _too_large(most)
-        return body
-    parts, size = [message.get("body", b"")], len(message.get("body", b""))
-    while message.get("more_body"):
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read(receive, most)
+    except TimeoutError:
+        what = f"The body took longer than {BODY_SECONDS:g} seconds."
+        raise GatewayError(408, what, code="request_timeout") from None
+
+
+async def _read(receive: Receive, most: int) -> bytes:
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise GatewayError(400, "The request ended before its body did.")
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
+        part, more = message.get("body", b""), message.get("more_body", False)
+        size += len(part)
         if size > most:
             raise _too_large(most)
-    return b"".join(parts)
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _too_large(most: int) -> GatewayError:

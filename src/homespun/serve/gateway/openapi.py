@@ -19,6 +19,7 @@ FAULTS = {
     401: "No valid key.",
     403: "The key may not ask for this.",
     404: "There is no such model.",
+    408: "The body took too long.",
     409: "The request with this idempotency key is still at work.",
     413: "The body is too large.",
     422: "This idempotency key was used with another body.",
