@@ -90,6 +90,7 @@ async def test_a_name_that_leads_inside_is_refused_when_it_is_resolved(monkeypat
     assert faulty.calls == []
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize(("days", "address"), [(-1, "127.0.0.1"), (30, "10.9.8.7")])
 async def test_a_certificate_that_expired_or_is_anothers_is_not_accepted(stub_module, tmp_path, asking, days, address):
@@ -108,6 +109,7 @@ async def test_a_certificate_that_expired_or_is_anothers_is_not_accepted(stub_mo
         await runner.cleanup()
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_an_authority_of_the_settings_is_trusted_and_no_other_is(stub_module, tmp_path, asking):
     stub = stub_module.Faulty()
@@ -121,6 +123,7 @@ async def test_an_authority_of_the_settings_is_trusted_and_no_other_is(stub_modu
         await runner.cleanup()
 
 
+@pytest.mark.slow
 def test_an_authority_that_cannot_be_read_stops_the_start(tmp_path):
     (tmp_path / "not.pem").write_text("hello")
     for name in ("missing.pem", "not.pem"):

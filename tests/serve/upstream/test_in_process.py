@@ -14,7 +14,7 @@ from homespun.serve.gateway.types import Call, UpstreamError
 from homespun.serve.gateway.upstream import Fleet
 from homespun.tasks import task
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 GPT4, LOCAL = "recorded:gpt-4/cot", "local:smollm2"
 
 
@@ -190,7 +190,6 @@ async def local(anyio_backend, shipped):
     await fleet.close()
 
 
-@pytest.mark.slow
 async def test_the_local_model_answers_whole_and_token_by_token_the_same(local):
     question = "What is the capital of France?"
     attempts = []
@@ -225,7 +224,6 @@ async def test_the_local_model_answers_whole_and_token_by_token_the_same(local):
     assert (caught.value.status, caught.value.code) == (400, "context_length_exceeded")
 
 
-@pytest.mark.slow
 async def test_who_leaves_stops_the_local_model(local, monkeypatch):
     told_events = []
     tell_all = Local._tell_all
