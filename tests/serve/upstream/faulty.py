@@ -264,6 +264,11 @@ async def one_key(stub: Faulty, request: web.Request, seen: Seen) -> web.StreamR
     return web.json_response({"error": {"message": f"Incorrect API key provided: {key}"}}, status=401)
 
 
+async def tell_key(stub: Faulty, request: web.Request, seen: Seen) -> web.StreamResponse:
+    """Repeats the key in an error with status 200."""
+    return web.json_response({"error": {"message": f"bad {request.headers.get('Authorization')}"}})
+
+
 PLAIN: dict[str, Handler] = {
     "429": status(429, "slow down"),
     "429-after": status(429, "slow down", {"Retry-After": "0.05"}),
@@ -279,7 +284,7 @@ PLAIN: dict[str, Handler] = {
     "no-choices": bytes_of(b'{"id": "x", "choices": []}'),
     "error-200": bytes_of(b'{"error": {"message": "overloaded"}}'),
     "error-at-once": bytes_of(chunk({"content": "Pla"}) + b'data: {"error": "overloaded"}\n\n', "text/event-stream"),
-    "hang": hang, "reset": reset, "huge": huge, "redirect": redirect, "one-key": one_key,
+    "hang": hang, "reset": reset, "huge": huge, "redirect": redirect, "one-key": one_key, "tell-key": tell_key,
 }  # fmt: skip
 
 

@@ -93,7 +93,7 @@ async def test_a_name_that_leads_inside_is_refused_when_it_is_resolved(monkeypat
 @pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize(("days", "address"), [(-1, "127.0.0.1"), (30, "10.9.8.7")])
-async def test_a_certificate_that_expired_or_is_anothers_is_not_accepted(stub_module, tmp_path, asking, days, address):
+async def test_a_certificate_that_expired_or_names_another_is_refused(stub_module, tmp_path, asking, days, address):
     stub = stub_module.Faulty()
     context, ca_file = stub_module.certificate(tmp_path, days=days, address=address)
     runner = await stub_module.serve(stub, context)

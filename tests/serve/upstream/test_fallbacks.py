@@ -100,6 +100,27 @@ async def test_the_breaker_opens_keeps_calls_away_and_lets_one_probe(faulty, ask
     assert asker.fleet.health()[0]["breaker"] == "closed"
 
 
+async def test_a_stream_that_has_begun_ends_the_probe_before_it_ends_itself(faulty, asking):
+    asker = asking("500*1", retries=Retries(attempts=1, breaker_failures=1, breaker_seconds=0.05))
+    with pytest.raises(UpstreamError):
+        await asker.ask("500*1")
+    await asyncio.sleep(0.06)
+    reply = await asker.ask("500*1", stream=True)
+    await asker.ask("500*1")  # let in though the probe's stream is still open
+    await reply.events.aclose()
+
+
+async def test_no_secret_is_in_an_error_whatever_the_upstream_repeats(faulty, asking, monkeypatch):
+    monkeypatch.setenv("ODD_KEY", "swordfish")  # nothing that looks like a key
+    asker = asking("tell-key", key_env="ODD_KEY", retries=Retries(attempts=1))
+    for stream in (False, True):
+        with pytest.raises(UpstreamError) as caught:
+            await asker.ask("tell-key", stream=stream)
+        error = caught.value
+        assert "[key]" in str(error)
+        assert "swordfish" not in f"{error!r} {error.args} {error.what} {error.body()} {asker.attempts}"
+
+
 async def test_an_open_breaker_sends_everyone_to_the_fallback(faulty, asking):
     retries = Retries(attempts=1, breaker_failures=1, breaker_seconds=60)
     asker = asking("500", "ok", fallbacks=("ok",), retries=retries)

@@ -302,6 +302,13 @@ class Circuit(RuleBasedStateMachine):
 
     @precondition(lambda self: self.calls)
     @rule()
+    def begin(self):
+        self.breaker.began()
+        if self.probe:
+            self.failures, self.opened, self.probe = 2, None, False
+
+    @precondition(lambda self: self.calls)
+    @rule()
     def leave(self):
         self.breaker.left()
         self.calls, self.probe = self.calls - 1, False

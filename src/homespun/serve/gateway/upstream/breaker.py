@@ -39,6 +39,11 @@ class Breaker:
         """The upstream answered: closed."""
         self._failed, self._opened, self._probing = 0, None, False
 
+    def began(self) -> None:
+        """The upstream has begun to answer: a probe lets others in again, and one more failure keeps them out."""
+        if self._probing:
+            self._failed, self._opened, self._probing = self.failures - 1, None, False
+
     def failed(self, now: float) -> None:
         """The upstream is at fault: a failed probe opens again, enough failures in a row open."""
         self._failed += 1

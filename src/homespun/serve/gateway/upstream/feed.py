@@ -90,13 +90,13 @@ class HttpFeed:
         if self._read > MOST_BYTES:
             raise Failed("garbage", f"{self._target.name} sent a stream larger than {MOST_BYTES} bytes")
         if chunk:
-            datas = self._parser.feed(chunk)
+            found = self._parser.feed(chunk)
         else:
             last = self._parser.last()
-            datas = [] if last is None else [last]
+            found = [] if last is None else [last]
         events: list[Event] = []
         try:
-            for data in datas:
+            for data in found:
                 if (event := reading.take(data)) is not None:
                     events.append(event)
                 if reading.done:

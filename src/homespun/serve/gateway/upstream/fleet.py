@@ -149,7 +149,7 @@ class Fleet:
             return
         limited = error.upstream_status == 429
         if limited:
-            keys.cool(key, now + cooling(retries, key.strikes, error.retry_after))
+            keys.cool(key, now, now + cooling(retries, key.strikes, error.retry_after))
         if error.then != "again" or made >= retries.attempts:
             raise error
         if limited and isinstance(keys.pick(now), UpstreamKey):

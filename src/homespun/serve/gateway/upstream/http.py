@@ -86,11 +86,7 @@ class Endpoint:
         kind = response.headers.get("Content-Type", "application/json")
         if "json" not in kind:
             raise Failed("garbage", f"{self._name} sent {scrub(kind)[:60]!r}, not JSON", arrived=len(raw))
-        try:
-            answer = whole(self._name, request.path, raw)
-        except Failed as error:
-            error.message = scrub(error.message, self._secrets)
-            raise
+        answer = whole(self._name, request.path, raw, self._secrets)
         most = counting.bound(self.target, request.body, size)
         made = partial(whole_text_bytes, request.path, answer)
         usage = counting.believed(answer.get("usage"), most, request.body, made)
@@ -134,7 +130,7 @@ class Endpoint:
             request.path,
             choices if type(choices) is int and 1 <= choices <= 1024 else 1,
             keep_usage=keep_usage,
-            clean=lambda text: scrub(text, self._secrets),
+            secrets=self._secrets,
         )
         feed = HttpFeed(self.target, request, size, response, reading, self._drain_aside)
         await feed.begin()

@@ -54,10 +54,10 @@ class KeyRing:
         """The upstream refused the key."""
         key.benched = until
 
-    def cool(self, key: UpstreamKey, until: float) -> None:
-        """The upstream asked for fewer calls under this key."""
+    def cool(self, key: UpstreamKey, now: float, until: float) -> None:
+        """The upstream asked for fewer calls under this key; calls that were under way together are one strike."""
+        key.strikes += key.cooling <= now
         key.cooling = max(key.cooling, until)
-        key.strikes += 1
 
     def passed(self, key: UpstreamKey) -> None:
         """The key was used with success."""

@@ -1,6 +1,6 @@
 """What an answer holds, whole or in events: is it one, is it complete, how much text, what usage."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, cast
 
 import orjson
@@ -30,7 +30,7 @@ def text_bytes(message: Any) -> int:
     return total
 
 
-def whole(name: str, path: str, raw: bytes) -> Body:
+def whole(name: str, path: str, raw: bytes, secrets: Sequence[str] = ()) -> Body:
     """The JSON of a whole answer.
 
     Raises:
@@ -43,7 +43,7 @@ def whole(name: str, path: str, raw: bytes) -> Body:
     if not isinstance(body, dict):
         raise Failed("garbage", f"{name} sent JSON that is no object", arrived=len(raw))
     if body.get("error") and not body.get("choices"):
-        raise reported(name, body, arrived=0)
+        raise reported(name, body, secrets)
     if path == CHAT and not _has_choices(cast("Body", body).get("choices")):
         raise Failed("garbage", f"{name} sent an answer without choices", arrived=len(raw))
     if path == EMBEDDINGS and not isinstance(body.get("data"), list):
@@ -74,29 +74,27 @@ class StreamReading:
         path: Of the call.
         choices: Asked for.
         keep_usage: Whether the client asked for the event that holds nothing but usage.
-        clean: Takes secrets out of a text.
+        secrets: What must not appear in a message.
     """
 
     __slots__ = (
-        "_clean",
         "_finished",
         "_keep_usage",
         "_name",
         "_open",
         "_responses",
+        "_secrets",
         "done",
         "events",
         "made",
         "usage",
     )
 
-    def __init__(
-        self, name: str, path: str, choices: int, *, keep_usage: bool, clean: Callable[[str], str] | None = None
-    ) -> None:
+    def __init__(self, name: str, path: str, choices: int, *, keep_usage: bool, secrets: Sequence[str] = ()) -> None:
         self._name, self._responses, self._keep_usage = name, path == RESPONSES, keep_usage
         self._open = set(range(choices))
         self._finished: set[int] = set()
-        self._clean = clean
+        self._secrets = secrets
         self.done = False
         """Whether the closing ``[DONE]`` came."""
         self.events = 0
@@ -138,10 +136,7 @@ class StreamReading:
 
     def _reported(self, content: Body) -> Failed:
         fault = content.get("error") or content.get("response") or content
-        error = reported(self._name, {"error": fault}, arrived=self.made)
-        if self._clean is not None:
-            error.message = self._clean(error.message)
-        return error
+        return reported(self._name, {"error": fault}, self._secrets, arrived=self.made)
 
     def _follow_chat(self, data: bytes, content: Body) -> Event | None:
         choices = content.get("choices")

@@ -130,6 +130,7 @@ class Upstream:
         except HomespunError as error:
             raise _as_failed(error) from None
         attempt.status = 200
+        self.breaker.began()
         attempt.first_byte_seconds = monotonic() - started
 
         def book(outcome: Outcome, error: Failed | None) -> None:
