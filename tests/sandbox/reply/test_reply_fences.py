@@ -16,6 +16,7 @@ def blocks(text: str) -> list[tuple[str, str]]:
     return [(block.tag, block.code) for block in fenced_blocks(text)[0]]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(TAGS, st.sampled_from(["```", "````", "~~~"]), st.lists(WORDS, max_size=4)), max_size=5))
 def test_well_formed_blocks_equal_commonmark(parts: list[tuple[str, str, list[str]]]) -> None:
     text = "\n\n".join("\n".join(["words", "", f"{run}{info}", *lines, run]) for info, run, lines in parts)

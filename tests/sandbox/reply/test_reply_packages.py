@@ -37,7 +37,7 @@ def installed(*lines: str) -> list[str]:
         ("sudo pip install 'uvicorn[standard]' # the server", ["python:uvicornlatest"]),
         (
             "pip install cv2 sklearn PIL",
-            ["python:opencv-pythonlatest", "python:scikit-learnlatest", "python:pillowlatest"],
+            [f"python:{name}latest" for name in ("opencv-python", "scikit-learn", "pillow")],
         ),
         ("pip install -r requirements.txt flask", ["python:flasklatest"]),
         ("pip install -i http://x.invalid/simple flask", ["python:flasklatest"]),
@@ -136,6 +136,7 @@ def test_bad_edits(row: tuple[str, str, str]) -> None:
         check_edit(*row)
 
 
+@pytest.mark.slow
 @given(st.sampled_from(["python", "npm"]), st.text(max_size=30), st.text("@=<>~!^.0123456789latest;$ |", max_size=12))
 def test_no_edit_passes_that_an_installer_could_misread(kind: str, name: str, version: str) -> None:
     try:
@@ -147,6 +148,7 @@ def test_no_edit_passes_that_an_installer_could_misread(kind: str, name: str, ve
     assert edited.version == "latest" or edited.version[0] in ("@" if kind == "npm" else "=<>~!")
 
 
+@pytest.mark.slow
 @given(st.text("pipnmstalyrdu -=@/.;$&|`'\"()\\<>~0aA\n", max_size=80))
 def test_nothing_leaves_an_install_line_but_packages(tail: str) -> None:
     found = Installs()
@@ -156,6 +158,7 @@ def test_nothing_leaves_an_install_line_but_packages(tail: str) -> None:
         assert not re.search(r"[;$|&`\s'\"\\]|://", each.version)
 
 
+@pytest.mark.slow
 def test_the_map_agrees_with_what_is_installed_here() -> None:
     checked = 0
     for name, distributions in metadata.packages_distributions().items():

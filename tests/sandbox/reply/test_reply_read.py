@@ -1,6 +1,5 @@
 """From a reply to a program: choices, forced environments, both variants, source files, and the laws."""
 
-import ast
 import json
 import sys
 from importlib import resources
@@ -24,13 +23,20 @@ from homespun.sandbox.reply.python_source import _imports, _tolerant_imports
 
 TEXT = resources.files("homespun.data").joinpath("replies/replies.jsonl").read_text(encoding="utf-8")
 REPLIES = [json.loads(line) for line in TEXT.split("\n") if line]
-PROGRAMS = {reply["id"]: read_reply(reply["text"]) for reply in REPLIES if reply["environment"]}
+READ = {reply["id"]: read_reply(reply["text"]) for reply in REPLIES}
+OURS = {name: program for name, program in READ.items() if isinstance(program, Found)}
 PIECES = [
-    "```", "````", "~~~", "```python\n", "```js\n", "```tsx\n", "```vue\n", "```html\n", "```mermaid\n", "```c\n", "```java\n",
-    "```bash\n", "```md\n", "\n", "\r\n", "> ", "import a", "import React from 'react'", "from x import y", "<template>",
-    "<script setup>", "</script>", "<div v-if='x'>", "<!DOCTYPE html>", "<svg>", "pip install a", "npm i b", "!pip install c",
-    "graph TD", "#include <x>", "public class A {", "package main", "fn main()", "def f():\n    pass", "'''", '"""', "`", "/*",
-    "export default {", "data() {", "}", "(", "const a: number = 1", "console.log(1)", "print(1)", "<think>", "</think>", "x",
+    "```", "````", "~~~", "```python\n", "```js\n", "```tsx\n", "```vue\n", "```html\n", "```mermaid\n", "```c\n",
+    "```java\n",
+    "```bash\n", "```md\n", "\n", "\r\n", "> ", "import a", "import React from 'react'", "from x import y",
+    "<template>",
+    "<script setup>", "</script>", "<div v-if='x'>", "<!DOCTYPE html>", "<svg>", "pip install a", "npm i b",
+    "!pip install c",
+    "graph TD", "#include <x>", "public class A {", "package main", "fn main()", "def f():\n    pass", "'''", '"""', "`",
+    "/*",
+    "export default {", "data() {", "}", "(", "const a: number = 1", "console.log(1)", "print(1)",
+    "<think>",
+    "</think>", "x",
 ]  # fmt: skip
 MESSY = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=5)), max_size=14).map("".join)
 QUIET = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -73,8 +79,9 @@ def test_why_there_is_none() -> None:
 )
 def test_an_environment_that_was_asked_for(environment: str, index: int) -> None:
     text = (
-        "```python\nimport streamlit as st\n```\n```jsx\nexport default () => <main>{'a long one indeed'.repeat(9)}</main>\n```\n"
-        "```vue\n<template>\n<p v-if='1'>this is by far the longest block of them all, to be sure of it</p>\n</template>\n"
+        "```python\nimport streamlit as st\n```\n"
+        "```jsx\nexport default () => <main>{'a long one indeed'.repeat(9)}</main>\n```\n"
+        "```vue\n<template>\n<p v-if='1'>this is by far the longest of them all, to be sure of it</p>\n</template>\n"
         "<!-- and with even more text -->\n```\n```html\n<p>x</p>\n```\n```mermaid\ngraph TD\nA-->B\n```"
     )
     program = found(text, environment=environment)
@@ -148,9 +155,7 @@ def test_java_class(code: str, name: str) -> None:
 
 
 def test_java_files_of_the_corpus() -> None:
-    names = [
-        program.filename for program in PROGRAMS.values() if isinstance(program, Found) and program.language == "java"
-    ]
+    names = [program.filename for program in OURS.values() if program.language == "java"]
     assert names == ["Brackets.java", "Fizz.java", "Demo.java", "Main.java", "Faktoriyel.java"]
 
 
@@ -187,19 +192,17 @@ def test_a_placeholder_stands_unharmed_in_any_string() -> None:
     assert not set(placeholder(3, 4)) & set("\"'`<>(){}\\ \n$")
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, program in PROGRAMS.items() if isinstance(program, Found) and program.language == "python"]
-)
-def test_the_tolerant_reader_sees_what_ast_sees(name: str) -> None:
-    program = PROGRAMS[name]
-    assert isinstance(program, Found)
-    try:
-        tree = ast.parse(program.code)
-    except SyntaxError:
-        pytest.skip("doesn't parse on purpose")
-    assert set(_tolerant_imports(program.code)) == set(_imports(tree))
+def test_the_tolerant_reader_sees_what_ast_sees() -> None:
+    checked = 0
+    for program in OURS.values():
+        tree = parse_python(program.code) if program.language == "python" else None
+        if tree is not None:
+            assert set(_tolerant_imports(program.code)) == set(_imports(tree))
+            checked += 1
+    assert checked > 40
 
 
+@pytest.mark.slow
 @QUIET
 @given(MESSY, st.sampled_from(["auto", "react", "vue", "core_web", "pygame", "mermaid", "interpreter"]))
 def test_any_text_gives_an_answer_and_reading_it_again_the_same(text: str, environment: str) -> None:
@@ -209,11 +212,10 @@ def test_any_text_gives_an_answer_and_reading_it_again_the_same(text: str, envir
         check_again(read, environment)
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_reading_a_program_again_gives_the_same(name: str) -> None:
-    program = PROGRAMS[name]
-    assert isinstance(program, Found)
-    check_again(program, "auto")
+@pytest.mark.slow
+def test_reading_a_program_again_gives_the_same() -> None:
+    for program in OURS.values():
+        check_again(program, "auto")
 
 
 def check_again(program: Found, environment: str) -> None:
@@ -227,6 +229,7 @@ def check_again(program: Found, environment: str) -> None:
     assert again.code == program.code
 
 
+@pytest.mark.slow
 @QUIET
 @given(st.text())
 def test_any_source_file_gives_an_answer(text: str) -> None:
@@ -262,6 +265,7 @@ CALLS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", CALLS.values(), ids=CALLS)
 def test_work_grows_in_step_with_the_text(unit: str) -> None:
     short, long = calls(unit * 300), calls(unit * 1200)

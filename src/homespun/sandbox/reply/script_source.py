@@ -6,8 +6,9 @@ here a component has to be seen in the tree: an import, a JSX element, a compone
 
 import re
 from dataclasses import dataclass, field
+from operator import itemgetter
 
-from tree_sitter import Node
+from tree_sitter import Node, Tree
 
 from homespun.sandbox.reply.trees import Grammar, damage, literal, nodes, parsed, words
 from homespun.sandbox.reply.types import Environment, Language
@@ -95,20 +96,19 @@ def read_script(code: str, *, typed: bool = False) -> ScriptSource:
         typed: Whether it was called TypeScript: then it is, since all JavaScript is.
     """
     grammars: tuple[Grammar, ...] = ("typescript", "tsx") if typed else ("javascript", "tsx", "typescript")
-    best, least = None, -1
+    trees: list[tuple[int, Tree | None]] = []
     for grammar in grammars:
         tree = parsed(grammar, code)
-        harm = damage(tree)
-        if best is None or harm < least:
-            best, least = tree, harm
-        if not harm:
+        trees.append((damage(tree), tree))
+        if not trees[-1][0]:
             break
-    if best is not None and not typed and _CALL_OF_TYPE.search(code) and not damage(other := parsed("tsx", code)):
-        best, least = other, 0
-    source = ScriptSource(broken=least > 0)
-    if best is not None:
-        for node in nodes(best):
-            _look(node, source)
+    if not typed and len(trees) == 1 and _CALL_OF_TYPE.search(code):
+        other = parsed("tsx", code)
+        trees = trees if damage(other) else [(0, other)]
+    harm, best = min(trees, key=itemgetter(0))
+    source = ScriptSource(broken=harm > 0)
+    for node in nodes(best):
+        _look(node, source)
     if typed:
         source.language = "typescript"
     return source

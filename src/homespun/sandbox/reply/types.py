@@ -17,8 +17,9 @@ Source = Literal["import", "url", "comment", "install", "edit"]
 class Dependency(Record):
     """One package that a program needs, from PyPI (``python``) or the npm registry (``npm``).
 
-    A Python name is in PEP 503's form; ``version`` is as it was written: operators first for Python (``==1.26.4``), ``@`` first for npm
-    (``@18.2.0``), ``latest`` where none was given. ``source`` is the strongest place that named it.
+    A Python name is in PEP 503's form; ``version`` is as it was written: operators first for Python
+    (``==1.26.4``), ``@`` first for npm (``@18.2.0``), ``latest`` where none was given. ``source`` is the
+    strongest place that named it.
     """
 
     kind: Kind
