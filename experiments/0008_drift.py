@@ -80,6 +80,8 @@ class World:
     """(n, k) scores after the change, of the drawn questions."""
     price: Floats = field(default_factory=lambda: np.ones(len(ARMS)))
     """Prices after the change, over those before."""
+    shadow: float = SHADOW
+    """Share of requests that are shadowed."""
 
 
 def _worse(p: Pool, score: Floats, rng: np.random.Generator) -> Floats:
@@ -101,6 +103,7 @@ WORLDS = {
     "worse": World("worse", score=_worse),
     "dearer": World("dearer", price=np.array([1.0, 1.0, 6.0, 1.0, 4.0])),
     "better": World("better", score=_better),
+    "better, 10 % shadows": World("better", score=_better, shadow=0.1),
     "mix": World("mix", mix=lambda p: np.where(p.kind == p.kind.max(), 6.0, 1.0)),
 }
 
@@ -180,7 +183,7 @@ class Run:
             self.utility.append(np.column_stack([start + index, utility]))
             told = score[rows] if not self.wrong[0] <= start < self.wrong[1] else 1.0 - score[rows]
             for i, (row, a) in enumerate(zip(index, arm, strict=True)):
-                shadowed, labelled = dice[row, 2] < SHADOW, dice[row, 3] < LABELLED
+                shadowed, labelled = dice[row, 2] < world.shadow, dice[row, 3] < LABELLED
                 if labelled or shadowed:
                     self._label(start + row, side, q[i], a, told[i], cost[row], shadowed, dice[row, 4])
                 if labelled:
@@ -280,14 +283,14 @@ def interval(values: Iterable[float]) -> dict[str, float]:
 def moved(p: Pool, first: Version, name: str, seeds: int, requests: int, change: int) -> tuple[dict[str, Any], Floats]:
     """(a) and (c): with the loop and without it, in one world; and the (2, requests) mean curves."""
     third = slice(requests - (requests - change) // 2, requests)
-    gains, befores, curves = list[float](), list[float](), np.zeros((2, requests))
+    gains, idle, curves = list[float](), list[float](), np.zeros((2, requests))
     promoted = refused = rolled = alarmed = early = 0
     for seed in range(seeds):
         on, off = (Run(p, WORLDS[name], seed, loop, first).run(requests, change) for loop in (True, False))
         each = np.stack([on.curve(requests), off.curve(requests)])
         curves += each / seeds
         gains.append(float((each[0] - each[1])[third].mean()))
-        befores.append(float((each[0] - each[1])[:change].mean()))
+        idle.append(float((each[0] - each[1])[:change].mean()))
         whats = [event["what"] for event in on.events]
         promoted, refused = promoted + whats.count("promoted"), refused + whats.count("refused")
         rolled += whats.count("roll back")
@@ -295,7 +298,7 @@ def moved(p: Pool, first: Version, name: str, seeds: int, requests: int, change:
         alarmed += any(alarm["at"] >= change for alarm in on.alarms)
     found = {
         "before": float(curves[1, :change].mean()), "left alone": float(curves[1, third].mean()),
-        "gain": interval(gains), "gain before the change": interval(befores), "refits": promoted + refused,
+        "gain": interval(gains), "gain before the change": interval(idle), "refits": promoted + refused,
         "promoted": promoted, "rolled back": rolled, "alarmed": alarmed, "false alarms": early, "seeds": seeds,
     }  # fmt: skip
     return found, curves
@@ -345,7 +348,7 @@ def plot(curves: dict[str, Floats], change: int, place: Path) -> None:
     """Utility over time, with the loop and without."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    figure = Figure(figsize=(12, 3.2), layout="constrained")
     for axes, (name, curve) in zip(figure.subplots(1, len(curves), sharey=True), curves.items(), strict=True):
         size = 300
         x = np.arange(size, curve.shape[1] + 1)

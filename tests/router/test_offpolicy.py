@@ -47,7 +47,9 @@ def test_closed_form_on_four_requests() -> None:
     correction = 0.5 * 0.4 + 3 * 0.1 + 0.8 * -0.6 + 1.2 * 0.6
     assert value(logged, policy).value == pytest.approx(0.4 * 0.6 + 0.6 * 0.4 + correction / 4)
     assert value(logged, policy).effective == pytest.approx(5.5**2 / (0.25 + 9 + 0.64 + 1.44))
-    assert value(logged, policy, clip=2.0).clipped == 0.25
+    clipped = value(logged, policy, clip=2.0)
+    assert clipped.clipped == 0.25
+    assert clipped.value == pytest.approx(0.4 * 0.6 + 0.6 * 0.4 + (correction - 0.1) / 4)  # 2 instead of 3
 
 
 @pytest.mark.parametrize("method", ["ips", "snips", "dr"])
