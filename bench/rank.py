@@ -1,12 +1,13 @@
 """Claim: on 1,000,000 votes, fit and intervals 5 times faster than arena-rank, 100 resamples 20 times than evalica.
 
-    python bench/rank.py [--votes N] [--models M] [--rounds R] [--resamples B] [--peer PYTHON]
+    python bench/rank.py [--votes N] [--models M] [--rounds R] [--resamples B] [--fits F] [--peer PYTHON]
 
 Simulated votes (seed 0, a third ties) on 100 models. In each round, one after the other, on the same table of names:
 homespun from the table to ratings with sandwich intervals; arena-rank the same, warm (its first call is left out);
-homespun with B resamples; a loop of B evalica fits, each on rows drawn anew. Beside it, for fairness: evalica on our
-counts, with weights; and fit and intervals alone, from votes already counted, for homespun and for arena-rank.
-Medians over the rounds, and the largest difference of a rating and of an interval's end, as JSON.
+homespun with B resamples; a loop of B evalica fits, each on rows drawn anew (with --fits F only F of them, and their
+time counted B / F times). Beside it, for fairness: evalica on our counts, with weights; and fit and intervals alone,
+from votes already counted, for homespun and for arena-rank. Medians over the rounds, and the largest difference of a
+rating and of an interval's end, as JSON.
 
 arena-rank needs jax: it goes into an environment of its own, made at the first run; evalica is in ours.
 """
@@ -188,9 +189,10 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--resamples", type=int, default=100)
+    parser.add_argument("--fits", type=int, help="of evalica in a round; as many as resamples if not given")
     parser.add_argument("--peer", type=Path, help="a Python that has arena-rank and pyarrow")
     options = parser.parse_args()
-    load = os.getloadavg()
+    load, fits = os.getloadavg(), options.fits or options.resamples
     votes = simulated(options.votes, options.models)
     counts, times = count(votes), dict[str, list[float]]()
     theirs = Evalica(votes, counts)
@@ -206,11 +208,12 @@ def main() -> None:
                 "homespun_fit_and_intervals": timed(lambda: leaderboard(votes))[0],
                 "homespun_counted": timed(lambda: alone(counts))[0],
                 "homespun_bootstrap": timed(lambda: leaderboard(votes, Config(bootstrap=options.resamples)))[0],
-                "evalica_bootstrap": theirs.by_rows(options.resamples),
+                "evalica_bootstrap": theirs.by_rows(fits) * options.resamples / fits,
                 "evalica_bootstrap_counted": theirs.by_cells(options.resamples),
             }
             for name, seconds in one.items():
                 times.setdefault(name, []).append(seconds)
+            print({name: round(seconds, 3) for name, seconds in one.items()}, file=sys.stderr, flush=True)
         peer.close()
     seconds = {name: statistics.median(each) for name, each in times.items()}
     ratios = {
@@ -224,6 +227,7 @@ def main() -> None:
         "models": options.models,
         "rounds": options.rounds,
         "resamples": options.resamples,
+        "evalica_fits_per_round": fits,
         "seconds": {name: round(value, 4) for name, value in seconds.items()},
         "times_faster": {name: round(value, 1) for name, value in ratios.items()},
         "largest_difference": differences(votes, answer["found"], theirs.once()),
