@@ -48,6 +48,7 @@ FILES = {
     if file.name.rpartition(".")[2] in KINDS
 }
 """The page and its parts; nothing else is ever read from the disk."""
+LONGEST_KEPT = 300.0
 ROUTERS = 20
 ALARMS = 50
 Text = Annotated[str | None, Query(max_length=200)]
@@ -137,23 +138,43 @@ def _files(router: APIRouter) -> None:
         return Response(FILES[name], headers=HEADERS, media_type=KINDS[name.rpartition(".")[2]])
 
 
+class _Kept:
+    """What labels tell, kept for a thousandth of a window's length: they come slowly, and joining them is dear."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, WindowName], tuple[float, Any]] = {}
+
+    async def get(self, name: str, window: WindowName, make: Callable[[float], Coroutine[Any, Any, Any]]) -> Any:
+        """The value, at most so old, else what ``make`` gives for the window's start."""
+        now, shape = time.time(), WINDOWS[window]
+        made, value = self._found.get((name, window), (0.0, None))
+        if now - made > min(LONGEST_KEPT, shape.bucket * shape.buckets / 1000):
+            value = await make(shape.start(now))
+            self._found[name, window] = now, value
+        return value
+
+
 def _numbers(api: APIRouter, gateway: Watched) -> None:
-    rollup = Rollup()
+    rollup, kept = Rollup(), _Kept()
+
+    async def judge(start: float) -> dict[str, Any]:
+        return await read(gateway.database, lambda c: quality(c, _strongest(gateway), start))
+
+    async def trust(start: float) -> dict[str, Any]:
+        known = await read(gateway.database, lambda c: told(c, start))
+        return await asyncio.to_thread(reliability, known)  # the first time, libraries are loaded for it
 
     @api.get("/overview")
     async def numbers(window: Look = "day") -> Response:
         now = time.time()
         rolled = await rollup.look(gateway.database, window, now)
         rate = await read(gateway.database, lambda c: _last_minute(c, now))
-        start = WINDOWS[window].start(now)
-        judged = await read(gateway.database, lambda c: quality(c, _strongest(gateway), start))
+        judged = await kept.get("quality", window, judge)
         return _json({"now": now, **overview(rolled), "minute": rate, "at_work": gateway.at_work, "quality": judged})
 
     @api.get("/confidence")
     async def confidence(window: Look = "day") -> Response:
-        start = WINDOWS[window].start(time.time())
-        known = await read(gateway.database, lambda c: told(c, start))
-        return _json(await asyncio.to_thread(reliability, known))  # the first time, libraries are loaded for it
+        return _json(await kept.get("confidence", window, trust))
 
     @api.get("/state")
     async def state() -> Response:

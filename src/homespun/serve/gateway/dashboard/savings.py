@@ -28,7 +28,7 @@ LEAST = 30
 """Requests or pairs from which on an interval is given."""
 MARGIN = 0.02
 """Loss of mean score up to which answers count as equally good."""
-MOST_LABELS = 20_000
+MOST_LABELS = 10_000
 """Labels looked at: the newest of the window."""
 SOURCES = ("validator", "feedback", "regeneration", "judge", "shadow")
 """Of labels, the most telling first."""

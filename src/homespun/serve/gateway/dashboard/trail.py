@@ -33,31 +33,21 @@ def recent(
         ``rows``, and ``next``: where to go on, or ``None`` at the end.
     """
     r = tables.requests.c
-    newest = sa.select(tables.requests).order_by(r.time.desc(), r.id.desc()).limit(LOOKED_AT)
+    reachable: list[sa.ColumnElement[bool]] = []
     if before is not None:
-        newest = newest.where(sa.or_(r.time < before[0], sa.and_(r.time == before[0], r.id < before[1])))
-        newest = newest.where(r.time <= before[0])  # implied; it lets the index on time be used
-    looked = newest.subquery()
-    query = sa.select(*(looked.c[name] for name in SHOWN)).order_by(looked.c.time.desc(), looked.c.id.desc())
-    for name in FILTERS:
-        if value := filters.get(name):
-            query = query.where(looked.c[name] == value)
+        reachable = [r.time <= before[0], sa.or_(r.time < before[0], r.id < before[1])]
+    times = sa.select(r.time).where(*reachable).order_by(r.time.desc())
+    end = connection.scalar(times.offset(LOOKED_AT - 1).limit(1))
+    fits = [r[name] == value for name in FILTERS if (value := filters.get(name))]
     if text := filters.get("text"):
-        query = query.where(
-            sa.or_(looked.c.id == text, looked.c.error.contains(text, autoescape=True), looked.c.conversation == text)
-        )
+        fits.append(sa.or_(r.id == text, r.conversation == text, r.error.contains(text, autoescape=True)))
+    if end is not None:
+        fits.append(r.time >= end)
+    query = sa.select(*(r[name] for name in SHOWN)).where(*reachable, *fits).order_by(r.time.desc(), r.id.desc())
     rows = [_dollars(row) for row in connection.execute(query.limit(PAGE)).mappings()]
-    last = _last(connection, newest, rows)
-    return {"rows": rows, "next": last}
-
-
-def _last(connection: Connection, newest: "sa.Select[Any]", rows: list[dict[str, Any]]) -> list[Any] | None:
-    """Time and id after which a further search goes on."""
     if len(rows) == PAGE:
-        return [rows[-1]["time"], rows[-1]["id"]]
-    end = newest.with_only_columns(tables.requests.c.time, tables.requests.c.id)
-    at = connection.execute(end.limit(1).offset(LOOKED_AT - 1)).first()
-    return None if at is None else list(at)
+        return {"rows": rows, "next": [rows[-1]["time"], rows[-1]["id"]]}
+    return {"rows": rows, "next": None if end is None else [end, ""]}  # no id is before the empty one
 
 
 def one(connection: Connection, request_id: str) -> dict[str, Any] | None:

@@ -46,7 +46,7 @@ function qualityOf(q) {
 
 const HOW = [
   "Dollars: over the requests whose cost at the strongest (dearest) model is known, what that model would have cost for as many tokens, less everything spent on them: every attempt, judge call and sample. The sum is exact. The interval is about traffic like this: saved share = 1 − Σ spent / Σ reference, a ratio of means over n requests, with its standard error by linearisation over all of them, not a sample.",
-  "Quality: over the requests on which more than one model's answer was labelled (shadow traffic, mostly), the mean score of the answer given less that of the strongest model's on the same request; zero where the strongest answered. Validators count before people, people before regenerations, those before judges. The newest 20,000 labels are read; from 30 pairs on there is a normal 95 % interval. Answers count as equal if the whole interval lies above −2 points.",
+  "Quality: over the requests on which more than one model's answer was labelled (shadow traffic, mostly), the mean score of the answer given less that of the strongest model's on the same request; zero where the strongest answered. Validators count before people, people before regenerations, those before judges. The newest 10,000 labels are read; from 30 pairs on there is a normal 95 % interval. Answers count as equal if the whole interval lies above −2 points.",
 ];
 
 export function curves(o, window) {
