@@ -26,7 +26,7 @@ KEEP_SECONDS = 600.0
 """A kept bucket is counted anew after this long, for rows that a restart brought in late."""
 HOLD_SECONDS = 0.1
 QUICK_SECONDS = 0.05
-LOOK_SECONDS = 0.6
+LOOK_SECONDS = 0.4
 """One look at a window takes about this long at most, ready or not."""
 
 
