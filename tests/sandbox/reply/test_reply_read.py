@@ -19,7 +19,7 @@ from homespun.sandbox.reply import (
     read_source,
 )
 from homespun.sandbox.reply.compiled import java_class
-from homespun.sandbox.reply.python_source import _imports, _tolerant_imports
+from homespun.sandbox.reply.python_source import _imports, _tolerant_imports, parse_python
 
 TEXT = resources.files("homespun.data").joinpath("replies/replies.jsonl").read_text(encoding="utf-8")
 REPLIES = [json.loads(line) for line in TEXT.split("\n") if line]
@@ -32,7 +32,8 @@ PIECES = [
     "<template>",
     "<script setup>", "</script>", "<div v-if='x'>", "<!DOCTYPE html>", "<svg>", "pip install a", "npm i b",
     "!pip install c",
-    "graph TD", "#include <x>", "public class A {", "package main", "fn main()", "def f():\n    pass", "'''", '"""', "`",
+    "graph TD", "#include <x>", "public class A {", "package main",
+    "fn main()", "def f():\n    pass", "'''", '"""',
     "/*",
     "export default {", "data() {", "}", "(", "const a: number = 1", "console.log(1)", "print(1)",
     "<think>",

@@ -1,5 +1,6 @@
 """What kind of program a piece of code is: its language, where it is shown, and what it needs, with the reasons."""
 
+import re
 from dataclasses import dataclass, field
 
 from homespun.sandbox.reply.cdn import is_address
@@ -23,6 +24,7 @@ _FILES: dict[str, str] = {
     "rust": "main.rs",
 }
 _COMPILED: dict[Family, Language] = {"c": "c", "c++": "c++", "java": "java", "go": "go", "rust": "rust"}
+_SCRIPT_SIGN = re.compile(r"[=(]|^(?:import|export)\b", re.MULTILINE)
 _SCRIPTS: tuple[Family, ...] = ("javascript", "typescript", "vue")
 PROGRAMS: dict[Asked, frozenset[Family]] = {
     "react": frozenset({"javascript", "typescript"}),
@@ -87,6 +89,8 @@ def recognised_family(code: str) -> tuple[Family, str] | None:
         return next(family for family, name in _COMPILED.items() if name == language), f"recognised as {language}"
     if looks_like_python(code):
         return "python", "recognised as Python"
+    if not _SCRIPT_SIGN.search(code):
+        return None
     script = read_script(code)
     if script.acts and not script.broken:
         return ("typescript" if script.language == "typescript" else "javascript"), f"recognised as {script.language}"

@@ -139,6 +139,9 @@ def _dotted(text: str) -> str:
 
 
 def _comments(code: str) -> Iterator[str]:
+    """The comments of a program; only install lines are looked for in them."""
+    if "#" not in code or ("install" not in code and " add " not in code):
+        return
     for node in nodes(parsed("python", code)):
         if node.type == "comment":
             yield words(node).lstrip("#").strip()

@@ -24,8 +24,8 @@ def _language(grammar: Grammar) -> Language:
     return Language(makers[grammar]())
 
 
-MAX_REPAIRS = 1_000
-"""Reports of progress after the first error (one per hundred steps of the parser) before a text is given up."""
+MAX_REPAIRS = 200
+"""Reports of progress in the midst of an error before a text is given up; a broken program gives fewer than ten."""
 _CHUNK = 65_536
 
 
