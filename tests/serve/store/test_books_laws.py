@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from homespun.serve.gateway.types import GatewayError
@@ -24,11 +24,11 @@ Rows = Callable[..., dict[str, Any]]
 steps = st.lists(
     st.tuples(
         st.integers(0, 2),  # worker
-        st.sampled_from(["reserve", "reserve", "reserve", "settle", "settle", "release", "flush", "wait", "die"]),
-        st.integers(1, 60),
+        st.sampled_from([*["reserve"] * 4, *["settle"] * 3, "release", "flush", "flush", "wait", "die"]),
+        st.sampled_from([1, 10, 10, 30, 30, 60]),
     ),
-    min_size=5,
-    max_size=40,
+    min_size=20,
+    max_size=60,
 )
 
 
@@ -114,7 +114,7 @@ def test_no_interleaving_of_workers_exceeds_a_limit(
 ) -> None:
     monkeypatch.setattr(module, "_PATIENCE", 0.01)
 
-    @settings(max_examples=8)
+    @settings(max_examples=12, phases=[Phase.generate])  # a play is too slow to be shrunk
     @given(steps)
     def law(play: list[tuple[int, str, int]]) -> None:
         from homespun.serve.store.tables import metadata
