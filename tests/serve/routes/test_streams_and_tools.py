@@ -220,10 +220,10 @@ def test_a_failure_while_a_tool_result_waits_asks_nobody_else(fakes) -> None:
 
 def test_anthropic_tool_results_count_as_such(fakes) -> None:
     turns = [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": "sunny"}]}]
-    desk = board(fakes, {"cheap": "sunny", "strong": fakes.fail()})
+    desk = board(fakes, {"cheap": fakes.fail(), "strong": "rain"})
     with pytest.raises(UpstreamError):  # bound to the one that called the tool, whatever becomes of it
-        desk.ask(body={"messages": turns}, previous="strong", dial="economy")
-    assert desk.fleet.asked() == ["strong"]
+        desk.ask(body={"messages": turns}, previous="cheap")
+    assert desk.fleet.asked() == ["cheap"]
 
 
 # --- single and fuse --------------------------------------------------------------------------------------------
