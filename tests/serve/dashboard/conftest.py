@@ -5,7 +5,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,8 @@ def traffic(rng: random.Random, number: int, start: float, end: float) -> dict[s
 
 def _request(rng: random.Random, rows: dict[str, list[dict[str, Any]]], when: float) -> None:
     request: dict[str, Any] = {
-        "id": f"req-{rng.getrandbits(96):x}", "time": when, "worker": "wrk-1", "key_id": rng.choice(("k1", "k2", None)),
+        "id": f"req-{rng.getrandbits(96):x}", "time": when, "worker": "worker-1",
+        "key_id": rng.choice(("k1", "k2", None)),
         "team": None, "endpoint": "chat", "model": rng.choice(ASKED),
         "confidence": None, "stream": rng.random() < 0.5, "status": 200, "outcome": "ok", "error": None, "cache": None,
         "cached_tokens": 0, "estimated": False, "conversation": None, "router": "r-0007", "tiers": [],
@@ -266,6 +267,17 @@ def database(tmp_path: Path) -> Iterator[Database]:
 @pytest.fixture
 def watched(database: Database) -> Watched:
     return Watched(database)
+
+
+@pytest.fixture
+def dashboard_data() -> Callable[[Database, float], None]:
+    """Fills a database with the same rows each time."""
+
+    def fill(database: Database, now: float) -> None:
+        database.run_now(lambda connection: furnish(connection, now))
+        store(database, traffic(random.Random(7), 400, now - 80_000, now - 60))
+
+    return fill
 
 
 @pytest.fixture

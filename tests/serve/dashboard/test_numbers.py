@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from homespun.serve.gateway.dashboard.overview import overview
 from homespun.serve.gateway.dashboard.reliability import reliability, told
 from homespun.serve.gateway.dashboard.rollup import LATENCIES, Group, Rolled, Rollup, groups, quantile
+from homespun.serve.gateway.dashboard.routes import _state
 from homespun.serve.gateway.dashboard.savings import LEAST, mean, paired, quality, saved
 from homespun.serve.gateway.dashboard.trail import LOOKED_AT, PAGE, one, recent
 from homespun.serve.gateway.dashboard.upstreams import upstreams, with_health
 from homespun.serve.gateway.dashboard.windows import WINDOWS
+from homespun.serve.gateway.telemetry.gauges import from_database
 from homespun.serve.store import tables
 from homespun.serve.store.database import Database
 
@@ -297,3 +299,33 @@ def test_the_queries_go_by_index(database: Database, tmp_path: Path) -> None:
     scans = [step for step in steps if step.startswith("SCAN") and "INDEX" not in step]
     assert scans == []
     assert "USE TEMP B-TREE FOR ORDER BY" not in steps
+
+
+@pytest.mark.slow
+def test_postgresql_tells_the_same_as_sqlite(database: Database, postgresql_url: str, dashboard_data: Any) -> None:
+    now, told_by = time.time(), []
+    other = Database(postgresql_url)
+    other.run_now(tables.metadata.create_all)
+    for each in (database, other):
+        dashboard_data(each, now)
+        shown = overview(whole(Rollup(), each, "day", now))
+        found = each.run_now(lambda c: quality(c, "large-400b", now - 90_000))
+        diagram = reliability(each.run_now(lambda c: told(c, now - 90_000)))
+        pages = each.run_now(lambda c: recent(c, {"target": "medium-30b", "text": ""}, (now - 100, "req-8")))
+        first = each.run_now(lambda c, rows=pages["rows"]: one(c, rows[0]["id"]))
+        health = each.run_now(lambda c: upstreams(c, ["medium-30b"], now))
+        state = each.run_now(lambda c: _state(c, ["small-3b"], now))
+        gauges = each.run_now(lambda c: from_database(c, now))
+        told_by.append((shown, found, diagram, pages, first, health, state["alarms"], state["routers"], gauges))
+    other.close()
+    for one_says, other_says in zip(*told_by, strict=True):
+        assert rounded(one_says) == rounded(other_says)
+
+
+def rounded(value: Any) -> Any:
+    """With floats to nine digits and lists of equals in any order."""
+    if isinstance(value, dict):
+        return {name: rounded(inner) for name, inner in value.items() if name not in ("attempts", "labels")}
+    if isinstance(value, list | tuple):
+        return sorted((rounded(inner) for inner in value), key=repr)
+    return float(f"{value:.9g}") if isinstance(value, float) else value

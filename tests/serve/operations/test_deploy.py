@@ -127,7 +127,7 @@ def test_every_object_fits_the_schema_of_kubernetes(values: dict[str, Any]) -> N
 def test_the_schema_finds_faults(tmp_path: Path) -> None:
     shutil.copytree(CHART, tmp_path / "chart")
     template = tmp_path / "chart/templates/statefulset.yaml"
-    template.write_text(template.read_text().replace("readinessProbe:", "readynessProbe:"))
+    template.write_text(template.read_text().replace("readinessProbe:", "readinessProbes:"))
     spoilt = render(tmp_path / "chart")["StatefulSet/demo-homespun"]
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(spoilt, KUBERNETES, strict=True)
