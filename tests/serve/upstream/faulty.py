@@ -193,6 +193,8 @@ async def stream(stub: Faulty, request: web.Request, seen: Seen) -> web.StreamRe
             await response.write(chunk(None, usage=usage))
         if mode != "no-done":
             await response.write(b"data: [DONE]\n\n")
+        if mode == "late-end":
+            await asyncio.sleep(0.03)
     except (ConnectionError, asyncio.CancelledError):
         seen.closed_early = True
         raise

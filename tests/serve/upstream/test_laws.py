@@ -178,6 +178,19 @@ def test_whatever_a_provider_reports_what_is_booked_stays_within_the_bound(body,
     assert 0 <= rates.cost(booked) <= rates.most(most)
 
 
+@pytest.mark.parametrize(
+    ("given_tokens", "made", "cached", "thought", "ok"),
+    [(100, 50, 100, 50, True), (101, 50, 0, 0, False), (100, 51, 0, 0, False), (9, 1, 10, 0, False), (9, 1, 0, 2, False),
+     (0, 1, 0, 0, False), (True, 1, 0, 0, False), (9.0, 1, 0, 0, False), (9, 0, 0, 0, True)],
+)  # fmt: skip
+def test_the_edges_of_what_is_believed(given_tokens, made, cached, thought, ok):
+    report = {
+        "prompt_tokens": given_tokens, "completion_tokens": made,
+        "prompt_tokens_details": {"cached_tokens": cached}, "completion_tokens_details": {"reasoning_tokens": thought},
+    }  # fmt: skip
+    assert (counting.read_usage(report, counting.Bound(100, 50)) is not None) == ok
+
+
 @given(PRICES, st.integers(0, 10**6), st.integers(0, 10**6), st.data())
 def test_a_price_is_the_exact_sum_rounded_up_once(price, read, made, data):
     cached, thought = data.draw(st.integers(0, read)), data.draw(st.integers(0, made))

@@ -131,6 +131,14 @@ async def test_a_reader_that_is_cancelled_closes_the_upstream(faulty, asking):
     assert faulty.calls[0].closed_early
 
 
+async def test_a_connection_whose_last_bytes_come_late_is_used_again(faulty, asking):
+    asker = asking("late-end")
+    for _ in range(3):
+        assert (await asker.stream("late-end"))[1] is None
+        await asyncio.sleep(0.08)
+    assert len({call.port for call in faulty.calls}) == 1
+
+
 async def test_a_connection_is_used_again_after_whole_answers_and_streams(faulty, asking):
     asker = asking("ok")
     for _ in range(3):
