@@ -71,3 +71,12 @@ def test_logprobs_are_joined():
         whole.feed({"choices": [piece]})
     assert [row["token"] for row in whole.body["choices"][0]["logprobs"]["content"]] == ["a", "b"]
     assert whole.text == "ab"
+
+
+def test_a_huge_or_missing_index_costs_nothing():
+    whole = Assembler()
+    for index in (10**9, None, "x"):
+        part = {"index": index, "id": str(index), "function": {"name": "f"}}
+        whole.feed({"choices": [{"index": 0, "delta": {"tool_calls": [part]}}]})
+    calls = whole.body["choices"][0]["message"]["tool_calls"]
+    assert [one["id"] for one in calls] == ["None", "x", "1000000000"]

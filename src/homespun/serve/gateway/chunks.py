@@ -76,9 +76,8 @@ class Assembler:
         message = choice["message"]
         for name, value in delta.items():
             if name == "tool_calls":
-                calls = message.setdefault("tool_calls", [])
                 for part in value or ():
-                    _add_call(calls, part)
+                    _add_call(choice.setdefault("calls", {}), part)
             elif name in ("content", "refusal", "reasoning_content") and isinstance(value, str):
                 message[name] = (message.get(name) or "") + value
             elif name != "role" and value is not None:
@@ -92,17 +91,26 @@ class Assembler:
     @property
     def body(self) -> Body:
         """The completion that the events told of."""
-        choices = [{"index": index, **self._choices[index]} for index in sorted(self._choices)]
+        choices = [{"index": index, **_whole(self._choices[index])} for index in sorted(self._choices)]
         body = {**self._head, "object": "chat.completion", "choices": choices}
         return body if self._usage is None else body | {"usage": self._usage}
 
 
-def _add_call(calls: list[Body], part: Body) -> None:
-    index = part.get("index", len(calls))
-    while len(calls) <= index:
-        calls.append({"id": None, "type": "function", "function": {"name": "", "arguments": ""}})
-    call, function = calls[index], part.get("function") or {}
+def _add_call(calls: dict[int, Body], part: Body) -> None:
+    index = part.get("index")
+    place = index if isinstance(index, int) else len(calls)
+    call = calls.setdefault(place, {"id": None, "type": "function", "function": {"name": "", "arguments": ""}})
+    function = part.get("function") or {}
     call["id"] = part.get("id") or call["id"]
     call["type"] = part.get("type") or call["type"]
     call["function"]["name"] += function.get("name") or ""
     call["function"]["arguments"] += function.get("arguments") or ""
+
+
+def _whole(choice: Body) -> Body:
+    """A choice with its tool calls in the order of their index, whatever numbers the upstream gave them."""
+    calls: dict[int, Body] = choice.get("calls", {})
+    rest = {name: value for name, value in choice.items() if name != "calls"}
+    if not calls:
+        return rest
+    return rest | {"message": choice["message"] | {"tool_calls": [calls[index] for index in sorted(calls)]}}

@@ -69,7 +69,7 @@ class Gateway:
 
     def __init__(self, config: GatewayConfig, *, path: Path | None = None, auth: bool = True) -> None:
         self.config, self.path, self.auth = config, path, auth
-        self.worker = new_id("wrk")
+        self.worker = new_id("worker")
         self.ready, self.at_work = False, 0
         self.conversations = Conversations()
         self.fault: str | None = None
