@@ -180,8 +180,8 @@ def test_whatever_a_provider_reports_what_is_booked_stays_within_the_bound(body,
 
 @pytest.mark.parametrize(
     ("given_tokens", "made", "cached", "thought", "ok"),
-    [(100, 50, 100, 50, True), (101, 50, 0, 0, False), (100, 51, 0, 0, False), (9, 1, 10, 0, False), (9, 1, 0, 2, False),
-     (0, 1, 0, 0, False), (True, 1, 0, 0, False), (9.0, 1, 0, 0, False), (9, 0, 0, 0, True)],
+    [(100, 50, 100, 50, True), (101, 50, 0, 0, False), (100, 51, 0, 0, False), (9, 1, 10, 0, False),
+     (9, 1, 0, 2, False), (0, 1, 0, 0, False), (True, 1, 0, 0, False), (9.0, 1, 0, 0, False), (9, 0, 0, 0, True)],
 )  # fmt: skip
 def test_the_edges_of_what_is_believed(given_tokens, made, cached, thought, ok):
     report = {
