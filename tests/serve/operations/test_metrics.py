@@ -145,6 +145,7 @@ def test_counters_survive_a_restart_and_a_kill(tmp_path: Path) -> None:
     after.close()
 
 
+@pytest.mark.slow
 def test_numbers_never_go_back_while_workers_come_and_go(tmp_path: Path) -> None:
     rng, names, seen = random.Random(3), Counter[str](), 0.0
     living: list[Telemetry] = [Telemetry(CONFIG, tmp_path, "w0")]
