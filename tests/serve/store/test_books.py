@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from sqlalchemy import text
@@ -300,3 +301,14 @@ async def test_a_hostile_row_holds_up_nobody(
     rows = database.run_now(lambda c: c.execute(text("SELECT id, model, status FROM requests ORDER BY id")).all())
     assert [tuple(row) for row in rows] == [("good", "m", 200), ("odd", "a\ufffdb", 2**31 - 1)]
     assert books.status()["rejected"] == 0
+
+
+async def test_a_journal_that_nobody_understands_keeps_nobody_from_starting(database: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "journal" / "old"
+    folder.mkdir(parents=True)
+    payload = b'{"of": "another version"}'
+    (folder / "00000001.log").write_bytes(b"s%08x %b\n" % (crc32(payload), payload))
+    books = await Books.open(database, tmp_path / "state")
+    assert books.status()["recovered"]["workers"] == 0
+    await books.close()
+    assert (folder / "00000001.log").exists()

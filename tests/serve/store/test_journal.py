@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homespun.serve.store import journal
@@ -46,6 +46,7 @@ def test_a_file_stays_while_a_request_that_began_in_it_runs(tmp_path: Path) -> N
     book.close()
 
 
+@settings(max_examples=20)
 @given(st.lists(st.binary(max_size=30).map(lambda b: encode(b.hex())), min_size=1, max_size=8), st.data())
 def test_a_line_that_is_torn_or_damaged_is_passed_over(payloads: list[bytes], data: st.DataObject) -> None:
     lines = [b"s%08x %b\n" % (journal.crc32(payload), payload) for payload in payloads]

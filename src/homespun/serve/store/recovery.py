@@ -17,7 +17,7 @@ import orjson
 from sqlalchemy import Connection
 
 from homespun.serve.store import journal, leases, ledger
-from homespun.serve.store.database import Database
+from homespun.serve.store.database import Database, DatabaseError
 
 log = logging.getLogger("homespun.books")
 
@@ -49,9 +49,12 @@ async def recover(database: Database, root: Path) -> Recovered:
     for folder, lock in journal.abandoned(root):
         try:
             await recover_folder(database, folder, found)
-        except OSError as error:
-            log.error("the journal %s cannot be read: %s", folder.name, error.strerror)
+        except Exception as error:
             os.close(lock)
+            if isinstance(error, DatabaseError) and not error.refused:
+                raise
+            # Nobody is kept from starting by a journal that nobody understands; it stays where it is.
+            log.exception("the journal %s cannot be booked, and is kept", folder)
         except BaseException:
             os.close(lock)
             raise
