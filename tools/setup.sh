@@ -17,6 +17,7 @@ ldconfig -p | grep -q 'libseccomp\.so\.2' || missing+=(libseccomp2)
 # The tests drive a real browser, a real PostgreSQL and curl.
 command -v chromium >/dev/null || missing+=(chromium)
 ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 || missing+=(postgresql)
+command -v systemd-analyze >/dev/null || missing+=(systemd)
 command -v curl >/dev/null || missing+=(curl)
 if ((${#missing[@]})); then
   if [ "$(id -u)" = 0 ]; then as_root=(); elif sudo -n true 2>/dev/null; then as_root=(sudo -n); else
