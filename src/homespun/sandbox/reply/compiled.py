@@ -27,7 +27,7 @@ _DIAGRAMS_WORDS = (
     "erDiagram journey gantt pie quadrantChart requirementDiagram gitGraph mindmap timeline zenuml sankey "
     "sankey-beta xychart xychart-beta block block-beta packet packet-beta kanban architecture "
     "architecture-beta radar radar-beta treemap treemap-beta C4Context C4Container C4Component C4Dynamic "
-    "C4Deployment info venn venn-beta"
+    "C4Deployment venn venn-beta"
 )
 _DIAGRAMS = frozenset(_DIAGRAMS_WORDS.split())
 
@@ -86,6 +86,7 @@ def _shaped(word: str, first: str, lines: list[str]) -> bool:
     """A diagram has a second line or statement; ``graph`` and ``flowchart`` name a direction or nothing."""
     if word in ("graph", "flowchart"):
         return bool(re.match(r"(?:graph|flowchart)\s*(?:$|;|(?:TB|TD|BT|RL|LR)\b)", first))
-    return len(lines) > 1 and (
-        len(first.split()) < 3 or word in ("pie", "gitGraph", "timeline", "C4Context", "xychart-beta")
-    )
+    if word == "pie":
+        return bool(re.match(r"pie\s*(?:$|showData\b|title\b)", first))
+    plain = word.islower() and "-" not in word
+    return len(lines) > 1 and len(first.split()) <= (1 if plain else 2)

@@ -96,7 +96,7 @@ def read_script(code: str, *, typed: bool = False) -> ScriptSource:
         typed: Whether it was called TypeScript: then it is, since all JavaScript is.
     """
     grammars: tuple[Grammar, ...] = ("typescript", "tsx") if typed else ("javascript", "tsx", "typescript")
-    trees: list[tuple[int, Tree | None]] = []
+    trees: list[tuple[int, Tree]] = []
     for grammar in grammars:
         tree = parsed(grammar, code)
         trees.append((damage(tree), tree))

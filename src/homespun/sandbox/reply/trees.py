@@ -1,6 +1,5 @@
 """Syntax trees that bear any text: tree-sitter's grammars, walked without recursion."""
 
-import sys
 from collections.abc import Iterator
 from functools import cache
 from typing import Literal
@@ -24,35 +23,13 @@ def _language(grammar: Grammar) -> Language:
     return Language(makers[grammar]())
 
 
-MAX_REPAIRS = 200
-"""Reports of progress in the midst of an error before a text is given up; a broken program gives fewer than ten."""
-_CHUNK = 65_536
+def parsed(grammar: Grammar, code: str) -> Tree:
+    """The tree of a text; a text that isn't of the language has error nodes in it."""
+    return Parser(_language(grammar)).parse(code.encode("utf-8", "replace"))
 
 
-def parsed(grammar: Grammar, code: str) -> Tree | None:
-    """The tree of a text; a text that isn't of the language has error nodes in it.
-
-    Repair costs up to a thousand times what parsing does, so a text that needs too much of it gives None.
-    The count is of the parser's own steps: no clock decides what is found.
-    """
-    source = code.encode("utf-8", "replace")
-    repairs = 0
-
-    def stop(_offset: int, broken: bool) -> bool:
-        nonlocal repairs
-        repairs += broken
-        return repairs > MAX_REPAIRS
-
-    try:
-        return Parser(_language(grammar)).parse(lambda at, _point: source[at : at + _CHUNK], progress_callback=stop)
-    except ValueError:
-        return None
-
-
-def nodes(tree: Tree | None) -> Iterator[Node]:
-    """Every named node and every error, parents first, in the order of the text; none of no tree."""
-    if tree is None:
-        return
+def nodes(tree: Tree) -> Iterator[Node]:
+    """Every named node and every error, parents first, in the order of the text."""
     cursor = tree.walk()
     while True:
         node = cursor.node
@@ -72,10 +49,8 @@ def words(node: Node | None) -> str:
     return (node.text or b"").decode("utf-8", "replace") if node is not None else ""
 
 
-def damage(tree: Tree | None) -> int:
+def damage(tree: Tree) -> int:
     """How much of the text the grammar could not read: bytes in error nodes, and one per missing piece."""
-    if tree is None:
-        return sys.maxsize
     if not tree.root_node.has_error:
         return 0
     return sum(max(1, node.end_byte - node.start_byte) for node in nodes(tree) if node.is_error or node.is_missing)
