@@ -127,7 +127,10 @@ class Evalica:
     """Loops of evalica's fits, with its defaults; everything that can be made ready beforehand is."""
 
     def __init__(self, votes: pl.DataFrame, counts: Counts) -> None:
-        self.a, self.b = (votes[side].to_numpy().astype(object) for side in ("model_a", "model_b"))
+        shared = {name: name for name in counts.models}  # one object per name: looked up and compared fastest
+        self.a, self.b = (
+            np.array([shared[name] for name in votes[side]], dtype=object) for side in ("model_a", "model_b")
+        )
         self.winner = np.array([CODES[winner] for winner in votes["winner"]], dtype=object)
         pair, outcome = counts.place_C % counts.num_pairs, counts.place_C // counts.num_pairs
         names = np.array(counts.models, dtype=object)

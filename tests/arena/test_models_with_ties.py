@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 
 from homespun.arena import Config, leaderboard
-from homespun.arena.newton import TIE
+from homespun.arena.newton import TIE, information
 from homespun.arena.rank import ELO, fit
 from homespun.arena.ties import Davidson, RaoKupper
 from homespun.arena.votes_table import count
@@ -58,6 +58,23 @@ def test_scores_are_the_slopes_of_log_chances(model) -> None:
     up, down = np.log(model.chances(gaps, tie + small)), np.log(model.chances(gaps, tie - small))
     assert by_tie == pytest.approx((up - down) / (2 * small), abs=1e-6)
     assert model.chances(gaps, tie).sum(axis=0) == pytest.approx(np.ones(9))
+
+
+@pytest.mark.parametrize("model", [RaoKupper(), Davidson()], ids=lambda model: model.name)
+def test_information_is_minus_the_slope_of_the_slopes(model, simulate) -> None:
+    counts = count(simulate([0.9, 0.2, -0.4, -0.7], 700, ties=0.3))
+    value, small = np.array([0.8, 0.3, -0.5, -0.6, 0.6]), 1e-6
+
+    def slopes(at: np.ndarray) -> np.ndarray:
+        found = model.derivatives(counts.pairs.gaps(at[None, :4]), at[4:], counts.weighted_3P[None])
+        return np.r_[counts.pairs.scatter(found.slope_BP)[0], found.tie_slope_B]
+
+    numeric = -np.array([(slopes(value + step) - slopes(value - step)) / (2 * small) for step in small * np.eye(5)])
+    found = model.derivatives(counts.pairs.gaps(value[None, :4]), value[4:], counts.weighted_3P[None])
+    exact = information(counts.pairs, found, np.zeros(1))[0]
+    exact[:4, :4] -= exact[:4, :4].sum() / 16  # the weight on the sum of the strengths
+    assert exact == pytest.approx(numeric, abs=1e-4)
+    assert abs(numeric[4, :4]).max() > 1
 
 
 @pytest.mark.parametrize("model", [RaoKupper(), Davidson()], ids=lambda model: model.name)

@@ -41,12 +41,12 @@ def test_it_is_not_a_draw_of_one_and_then_its_rival() -> None:
 
 def test_many_draws_follow_the_table_and_both_sides_are_fair() -> None:
     pairing, generator = Pairing("abcd", weights=WEIGHTS, votes=SETTLED), np.random.default_rng(7)
-    seen: dict[tuple[str, str], int] = {}
+    table, seen = pairing.probabilities(), dict[tuple[str, str], int]()
     for _ in range(24_000):
         draw = pairing.draw(generator)
         seen[draw.left, draw.right] = seen.get((draw.left, draw.right), 0) + 1
-        assert draw.propensity == pairing.probabilities()[min(draw[:2]), max(draw[:2])]
-    wanted = {side: chance / 2 for pair, chance in pairing.probabilities().items() for side in (pair, pair[::-1])}
+        assert draw.propensity == table[min(draw[:2]), max(draw[:2])]
+    wanted = {side: chance / 2 for pair, chance in table.items() for side in (pair, pair[::-1])}
     assert seen.keys() == wanted.keys()
     assert chisquare([seen[pair] for pair in wanted], [24_000 * chance for chance in wanted.values()]).pvalue > 0.01
     skewed = [24_000 / 12] * 12
@@ -141,9 +141,8 @@ def test_active_mode_heeds_outages_and_models_that_left(simulate) -> None:
     found = fit(counts, BradleyTerry())
     pairing = Pairing(["m00", "new", "m02"], outage=["new"], config=Config(explore=0.01))
     generator = np.random.default_rng(0)
-    assert {frozenset(pairing.draw_active(generator, counts, found)[:2]) for _ in range(50)} == {
-        frozenset(["m00", "m02"])
-    }
+    drawn = {frozenset(pairing.draw_active(generator, counts, found)[:2]) for _ in range(50)}
+    assert drawn == {frozenset(["m00", "m02"])}
 
 
 @pytest.mark.slow

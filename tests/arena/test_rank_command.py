@@ -48,13 +48,15 @@ def test_the_table_tells_the_same(capsys) -> None:
 
 @pytest.mark.slow
 def test_the_picture_is_written_whole(capsys, tmp_path: Path) -> None:
-    odd = pl.read_parquet(VOTES).with_columns(pl.col("model_a", "model_b").replace({"GPT 4": "$\\frac{\n" + "x" * 99}))
+    few = ["GPT 4", "GPT 3.5 Turbo", "Weaver 12k", "Koala (13B)", "command"]
+    votes = pl.read_parquet(VOTES).filter(pl.col("model_a").is_in(few), pl.col("model_b").is_in(few))
+    odd = votes.with_columns(pl.col("model_a", "model_b").replace({"GPT 4": "$\\frac{\n" + "x" * 99}))
     odd.write_parquet(tmp_path / "votes.parquet")
     for options in ([], ["--by", "topic"]):
         assert run(["rank", str(tmp_path / "votes.parquet"), "--plot", str(tmp_path / "deep" / "r.png"), *options]) == 0
         picture = (tmp_path / "deep" / "r.png").read_bytes()
         assert picture.startswith(b"\x89PNG")
-        assert len(picture) > 20_000
+        assert len(picture) > 8_000
     assert [item.name for item in (tmp_path / "deep").iterdir()] == ["r.png"]
 
 

@@ -21,6 +21,7 @@ votes = some.lists(vote, min_size=1, max_size=40).map(
     lambda rows: pl.DataFrame(rows, schema=["model_a", "model_b", "winner"], orient="row")
 )
 PLAIN = Config()
+pytestmark = pytest.mark.slow
 
 
 def table(frame: pl.DataFrame, config: Config = PLAIN) -> dict[str, tuple[float, ...]]:
