@@ -1,6 +1,5 @@
 """One request while it is at work: who asked for what, what was called, and the row that it leaves on the books."""
 
-import asyncio
 import hashlib
 import time
 from typing import Any
@@ -321,13 +320,12 @@ async def _reserve(x: Exchange) -> None:
 
 
 def _ask_of(x: Exchange) -> Ask:
-    loop = asyncio.get_running_loop()
     return Ask(
         request_id=x.id,
         body=x.upstream_body,
         stream=x.stream,
         dial=x.dial or "",
-        deadline=loop.time() + x.gateway.config.timeouts.total,
+        deadline=time.monotonic() + x.gateway.config.timeouts.total,
         key_id=x.key.id if x.key else None,
         conversation=x.conversation,
         previous=None,

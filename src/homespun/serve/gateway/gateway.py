@@ -72,6 +72,7 @@ class Gateway:
         self.worker = new_id("worker")
         self.ready, self.at_work = False, 0
         self.conversations = Conversations()
+        self._tiers = tuple(tier.name for tier in config.tiers())
         self.fault: str | None = None
         """What is wrong with the file as it stands now, if the settings in use are older."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -173,7 +174,7 @@ class Gateway:
         usage = routed.reply.attempt.usage
         if not attempts or not routed.tiers:
             return None
-        return max(self.fleet.price(tier.name, usage) for tier in self.config.tiers())
+        return max(self.fleet.price(name, usage) for name in self._tiers)
 
     def models(self, key: Key | None) -> list[dict[str, Any]]:
         """What ``GET /v1/models`` lists for a key."""
@@ -219,6 +220,7 @@ class Gateway:
             self.kept.config = new.cache
             self.learner.config = new
             self.config, self.fault = new, None
+            self._tiers = tuple(tier.name for tier in new.tiers())
             await self.switchboard.use(await self.learner.router_versions())
             await old.close()
             log.info("took over %s", self.path)

@@ -63,6 +63,23 @@ async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
         return await _read(receive, most)
 
 
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def this_task() -> "asyncio.Task[Any]":
+    """The task that runs; cheaper than asking asyncio, which pays a system call to find the loop each time.
+
+    A process serves on one loop, which is remembered; another one is looked up as usual.
+    """
+    global _loop
+    task = None if _loop is None else asyncio.current_task(_loop)
+    if task is None:
+        _loop = asyncio.get_running_loop()
+        task = asyncio.current_task(_loop)
+        assert task is not None
+    return task
+
+
 class _Patience:
     """Ends what takes longer than `BODY_SECONDS`, with one timer for all requests rather than one for each.
 
@@ -75,16 +92,14 @@ class _Patience:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+        task = this_task()
         self._since[task] = time.monotonic()
         if (loop := task.get_loop()) is not self._loop:
             self._loop = loop
             loop.call_later(BODY_SECONDS / 4, self._look, loop)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+        task = this_task()
         self._since.pop(task, None)
         if task in self._late:
             self._late.discard(task)
@@ -190,10 +205,8 @@ class Leaving:
         self._receive = receive
 
     def __enter__(self) -> "Leaving":
-        task = asyncio.current_task()
-        assert task is not None
-        self._task = task
-        self._watch = asyncio.ensure_future(self._wait())
+        self._task = this_task()
+        self._watch = self._task.get_loop().create_task(self._wait())
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -134,7 +134,7 @@ async def _ask(x: Exchange) -> Routed:
         path=x.endpoint.path,
         body=x.upstream_body,
         stream=x.stream,
-        deadline=asyncio.get_running_loop().time() + gateway.config.timeouts.total,
+        deadline=time.monotonic() + gateway.config.timeouts.total,
         purpose=x.endpoint.purpose,
         problem=x.problem,
         budget=x.budget,
