@@ -1,5 +1,7 @@
 """Style control: a planted effect comes back, and the ratings are those at equal style."""
 
+from itertools import permutations
+
 import numpy as np
 import polars as pl
 import pytest
@@ -83,7 +85,7 @@ def test_swapping_all_sides_changes_nothing() -> None:
     """A z-score, whose mean is taken off, would not keep this."""
     votes, _ = styled(0.7, num=500)
     votes = votes.with_columns(length_a=pl.col("length_a") * 2)
-    swap = {f"{name}_{one}": f"{name}_{other}" for name in ("model", "length") for one, other in ("ab", "ba")}
+    swap = {f"{name}_{one}": f"{name}_{other}" for name in ("model", "length") for one, other in permutations("ab")}
     swapped = votes.select("model_a", "model_b", "winner", "length_a", "length_b").rename(swap)
     swapped = swapped.with_columns(pl.col("winner").replace({"model_a": "model_b", "model_b": "model_a"}))
     one, other = (leaderboard(frame, Config(control=("length",))) for frame in (votes, swapped))
