@@ -64,30 +64,43 @@ def test_a_line_that_is_torn_or_damaged_is_passed_over(payloads: list[bytes], da
 
 
 def test_a_full_disk_tears_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    book = Journal(tmp_path)
+    book = Journal(tmp_path, segment_bytes=20)
     book.append(SETTLE, b'"before"')
-    real, room = os.write, [7]
 
-    def write(fd: int, data: bytes) -> int:
-        if not room[0]:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        taken, room[0] = room[0], 0
-        return real(fd, data[:taken])
+    def full(fd: int, offset: int, length: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "write", write)
-    with pytest.raises(OSError, match="full"):
-        book.append(SETTLE, b'"refused"')
+    real = os.posix_fallocate
+    monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(OSError, match="No space"):
         book.append(SETTLE, b'"refused"')
     book.append(SETTLE, b'"kept"', keep=True)
     book.retry()
     assert len(book.stranded) == 1
-    monkeypatch.setattr(os, "write", real)
+    assert len(list(tmp_path.iterdir())) == 1
+    monkeypatch.setattr(os, "posix_fallocate", real)
     book.retry()
     assert book.stranded == []
-    content = book.segments[0].path.read_bytes()
-    assert [entry and entry[1] for entry in journal.entries(content)] == [b'"before"', b'"kept"']
-    assert book.segments[0].size == len(content)
+    content = [segment.path.read_bytes()[: segment.size] for segment in book.segments]
+    assert [entry and entry[1] for entry in journal.entries(b"".join(content))] == [b'"before"', b'"kept"']
+    book.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, journal.BATCH_BYTES - 1, journal.BATCH_BYTES, journal.BATCH_BYTES + 1])
+def test_the_end_of_what_was_written_is_found(tmp_path: Path, size: int) -> None:
+    book = Journal(tmp_path, segment_bytes=3 * journal.BATCH_BYTES)
+    if size:
+        book.append(NOTE, b"x" * max(0, size - 11))
+    (segment,) = book.segments
+    assert journal.written(segment.fd) == segment.size
+    assert segment.size >= size
+    book.close()
+
+
+def test_a_line_longer_than_a_file_gets_one_of_its_own(tmp_path: Path) -> None:
+    book = Journal(tmp_path, segment_bytes=100)
+    book.append(NOTE, b"x" * 500)
+    assert [segment.size for segment in book.segments] == [0, 511]
     book.close()
 
 

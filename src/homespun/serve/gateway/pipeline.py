@@ -138,6 +138,7 @@ async def _ask(x: Exchange) -> Routed:
         purpose=x.endpoint.purpose,
         problem=x.problem,
         budget=x.budget,
+        covers=x.target,
     )
     reply = await gateway.fleet.call(x.target, call, x.attempts)
     return Routed(reply, "single", list(dict.fromkeys(attempt.target for attempt in x.attempts)))

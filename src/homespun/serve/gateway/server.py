@@ -96,6 +96,7 @@ def serve(
         os.environ.pop(AUTH_VARIABLE, None)
     else:
         os.environ[AUTH_VARIABLE] = "1"
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: more threads would only wait for work, loudly
     server = Granian(
         "homespun.serve.gateway.app:app_from_environment",
         factory=True,

@@ -73,6 +73,8 @@ class Call:
     """Who knows: ``{"task": …, "id": …}`` of a recorded problem; else it is found by the question's text."""
     budget: int | None = None
     """Nanodollars that all attempts of this call together may cost; ``None``: no limit."""
+    covers: str | None = None
+    """Target whose first attempt is known to be bounded and to fit in the budget."""
 
 
 @dataclass(slots=True)

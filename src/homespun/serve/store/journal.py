@@ -1,14 +1,16 @@
 """The write-ahead journal of one worker: files to which entries are appended before anybody is told of them.
 
-An entry is one line, ``<kind><CRC-32 in hexadecimal> <JSON>``, written by a single ``write`` at the end of the file.
-What the kernel has taken survives the process's death at any instant; a line that was torn by a full disk or a power
-failure does not carry its sum and is passed over. The file is also the queue to the database: a batch is read back
+An entry is one line, ``<kind><CRC-32 in hexadecimal> <JSON>``, copied to the end of a file whose space was set aside
+before and which is mapped into memory: that costs no system call. What is in the map is the kernel's, and survives the
+process's death at any instant; a line that was torn by it or by a power failure does not carry its sum and is passed
+over. The file is also the queue to the database: a batch is read back
 from it, so that nothing is kept in memory however long the database is away.
 
 A worker's folder holds ``lock``, on which it keeps a lock while it lives: who gets that lock knows that it is dead.
 """
 
 import fcntl
+import mmap
 import os
 import re
 import shutil
@@ -21,7 +23,7 @@ from zlib import crc32
 
 BEGIN, SETTLE, NOTE = b"b", b"s", b"n"
 SEGMENT_BYTES = 16 * 2**20
-"""A file that has grown so far is followed by a new one, and goes once all of it is in the database."""
+"""Room of a file; one that is full is followed by a new one, and goes once all of it is in the database."""
 BATCH_BYTES = 2**20
 _STALE_SECONDS = 60.0
 
@@ -32,6 +34,7 @@ class Segment:
 
     path: Path
     fd: int
+    map: mmap.mmap
     size: int = 0
     booked: int = 0
     """Bytes whose entries are in the database."""
@@ -72,11 +75,8 @@ class Journal:
             OSError: it cannot be written.
         """
         line = b"%b%08x %b\n" % (kind, crc32(payload), payload)
-        if self._current.size >= self._segment_bytes:
-            with suppress(OSError):  # no new file to be had: the old one grows
-                self._current = self._next()
         try:
-            _write(self._current, line)
+            self._write(line)
         except OSError:
             if not keep:
                 raise
@@ -87,7 +87,7 @@ class Journal:
         """Writes what could not be written before, as far as it goes."""
         with suppress(OSError):
             while self.stranded:
-                _write(self._current, self.stranded[0])
+                self._write(self.stranded[0])
                 del self.stranded[0]
 
     def unbooked(self) -> tuple[Segment, int, int] | None:
@@ -99,41 +99,61 @@ class Journal:
 
     def sync(self) -> None:
         """Takes what was written to the disk itself; worth its time where the database does not do so soon."""
-        os.fdatasync(self._current.fd)
+        self._current.map.flush()
 
     def drop_booked(self) -> None:
         """Deletes the files that nobody needs any more."""
         for segment in [s for s in self.segments if s is not self._current and not s.open and s.booked == s.size]:
             self.segments.remove(segment)
-            os.close(segment.fd)
+            _close(segment)
             segment.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Closes the files; they stay."""
         for segment in self.segments:
-            os.close(segment.fd)
+            _close(segment)
         self.segments.clear()
 
-    def _next(self) -> Segment:
+    def _write(self, line: bytes) -> None:
+        segment, size = self._current, len(line)
+        end = segment.size + size
+        if end > len(segment.map):
+            segment = self._current = self._next(size)
+            end = size
+        segment.map[segment.size : end] = line
+        segment.size = end
+
+    def _next(self, least: int = 0) -> Segment:
+        """A new file, with room for ``least`` bytes; raises OSError where the disk has none."""
         path = self.folder / f"{self._number + 1:08d}.log"
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_EXCL, 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            room = max(self._segment_bytes, least)
+            os.posix_fallocate(fd, 0, room)  # a map without space behind it would kill the process
+            segment = Segment(path, fd, mmap.mmap(fd, room))
+        except OSError:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+            raise
         self._number += 1
-        segment = Segment(path, fd)
         self.segments.append(segment)
         return segment
 
 
-def _write(segment: Segment, line: bytes) -> None:
-    written = 0
-    try:
-        written = os.write(segment.fd, line)
-        if written < len(line):
-            raise OSError("the disk is full")
-    except OSError:
-        if written:
-            os.ftruncate(segment.fd, segment.size)
-        raise
-    segment.size += written
+def _close(segment: Segment) -> None:
+    segment.map.close()
+    os.close(segment.fd)
+
+
+def written(fd: int) -> int:
+    """Bytes of a file up to the end of its last line; behind it lies room that nobody used."""
+    end, step = os.fstat(fd).st_size, BATCH_BYTES
+    while end > 0:
+        start = max(0, end - step)
+        if text := os.pread(fd, end - start, start).rstrip(b"\0"):
+            return start + len(text)
+        end = start
+    return 0
 
 
 def read(fd: int, start: int, end: int, most: int = BATCH_BYTES) -> bytes:

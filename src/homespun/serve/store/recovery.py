@@ -73,7 +73,7 @@ async def recover_folder(database: Database, folder: Path, found: Recovered) -> 
     for path in sorted(folder.glob("*.log")):
         fd = os.open(path, os.O_RDONLY)
         try:
-            at, size = 0, os.fstat(fd).st_size
+            at, size = 0, journal.written(fd)
             while at < size:
                 at += await database.run(
                     lambda c, fd=fd, at=at, size=size: _book(c, worker, fd, at, size, begun, found)

@@ -8,6 +8,7 @@ empty or zero.
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -57,8 +58,14 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[tuple[Any, .
     """Inserts the rows whose key is not there yet; returns how many that were."""
     if not rows:
         return 0
-    done = connection.exec_driver_sql(_statement(table, connection.dialect.name == "postgresql"), list(rows))
-    return done.rowcount
+    new, start, postgresql = 0, 0, connection.dialect.name == "postgresql"
+    for size in _SIZES:
+        statement = _statement(table, size, postgresql)
+        while len(rows) - start >= size:
+            values = tuple(chain.from_iterable(rows[start : start + size]))
+            new += connection.exec_driver_sql(statement, values).rowcount
+            start += size
+    return new
 
 
 def known(connection: Connection, ids: Iterable[str]) -> set[str]:
@@ -69,11 +76,16 @@ def known(connection: Connection, ids: Iterable[str]) -> set[str]:
     return found
 
 
+_SIZES = (64, 8, 1)
+"""Rows of a statement. One by one, the interpreter would change hands at every row, and the event loop wait."""
+
+
 @cache
-def _statement(table: Table, postgresql: bool) -> str:
+def _statement(table: Table, size: int, postgresql: bool) -> str:
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     marks = ", ".join(["%s" if postgresql else "?"] * len(table.columns))
-    return f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING'
+    rows = ", ".join([f"({marks})"] * size)
+    return f'INSERT INTO "{table.name}" ({names}) VALUES {rows} ON CONFLICT DO NOTHING'
 
 
 _TEXT, _WHOLE, _ANY = "text", "whole", "any"

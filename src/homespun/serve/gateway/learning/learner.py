@@ -77,6 +77,7 @@ class Learner:
 
     @config.setter
     def config(self, config: GatewayConfig) -> None:
+        """Takes changed settings over."""
         self._config = self.shadows.config = config
         self._arm_of = {target.name: target.arm_name for target in config.target}
 

@@ -166,6 +166,8 @@ class Fleet:
             Failed: it does not; what was spent is on the books.
         """
         assert call.budget is not None
+        if call.covers == upstream.target.name and len(attempts) == before:
+            return call
         body = self.bounded(upstream.target.name, call.body)
         spent = sum(attempt.nanodollars for attempt in attempts[before:])
         if spent + upstream.source.bound(body)[1] > call.budget:
