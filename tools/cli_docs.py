@@ -21,9 +21,12 @@ def page() -> str:
     from homespun.cli.main import VERBS
 
     commands = [[verb] for verb in VERBS]
-    commands += [["route", verb] for verb in ("fit", "eval", "explain")] + [
-        ["runs", verb] for verb in ("ls", "show", "diff")
-    ]
+    groups = {
+        "keys": ("create", "limit", "list", "release", "revoke", "workers"),
+        "route": ("fit", "eval", "explain"),
+        "runs": ("ls", "show", "diff"),
+    }
+    commands += [[group, verb] for group, verbs in groups.items() for verb in verbs]
     parts = [HEAD]
     for command in sorted(commands):
         parts.append(f"## homespun {' '.join(command)}\n\n```text\n{help_of(command)}\n```\n")

@@ -15,7 +15,7 @@ from homespun.serve.gateway.gateway import Gateway
 from homespun.serve.gateway.http import Pairs, Receive, Scope
 from homespun.serve.gateway.kept import Place
 from homespun.serve.gateway.routes import Ask
-from homespun.serve.gateway.types import NANO, Attempt, Event, GatewayError, Reply, Routed, new_id
+from homespun.serve.gateway.types import NANO, Attempt, Event, GatewayError, Reply, Routed, Usage, new_id
 from homespun.serve.store.books import Hold
 from homespun.serve.store.keys import Key
 from homespun.serve.store.tables import requests
@@ -148,7 +148,7 @@ class Exchange:
 
     def _row(self, status: int, outcome: str, error: str | None) -> Body:
         routed, now = self.routed, time.perf_counter()
-        usages = [attempt.usage for attempt in self.attempts]
+        used = _sum([attempt.usage for attempt in self.attempts])
         return {
             "id": self.id,
             "time": self.time,
@@ -166,10 +166,10 @@ class Exchange:
             "outcome": outcome,
             "error": error,
             "cache": self.cache,
-            "input_tokens": sum(usage.input for usage in usages),
-            "cached_tokens": sum(usage.cached for usage in usages),
-            "output_tokens": sum(usage.output for usage in usages),
-            "estimated": any(usage.estimated for usage in usages),
+            "input_tokens": used.input,
+            "cached_tokens": used.cached,
+            "output_tokens": used.output,
+            "estimated": used.estimated,
             "nanodollars": self.nanodollars,
             "reference_nanodollars": None if routed is None else self.gateway.reference(routed, self.attempts),
             "seconds": now - self.started,
@@ -343,6 +343,17 @@ def _conversation(x: Exchange) -> str | None:
             break
     content = orjson.dumps([x.key.id if x.key else "", opening])
     return "cnv-" + hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _sum(usages: list[Usage]) -> Usage:
+    if len(usages) == 1:
+        return usages[0]
+    return Usage(
+        input=sum(usage.input for usage in usages),
+        cached=sum(usage.cached for usage in usages),
+        output=sum(usage.output for usage in usages),
+        estimated=any(usage.estimated for usage in usages),
+    )
 
 
 def _latin(text: str) -> bytes:

@@ -192,28 +192,64 @@ def parse(raw: bytes) -> dict[str, Any]:
     return body
 
 
+MOMENT_SECONDS = 0.1
+"""A request that is answered sooner than this is not worth watching its client."""
+
+
 class Leaving:
     """Cancels the current task when the client leaves; ``happened`` tells that it did.
 
-    Use it as a context manager around the work for one request, once its body has been read.
+    Use it as a context manager around the work for one request, once its body has been read. Watching begins after
+    `MOMENT_SECONDS`, with one timer for all requests: a watcher for each would cost more than the quick ones do.
     """
 
-    __slots__ = ("_receive", "_task", "_watch", "happened")
+    __slots__ = ("_over", "_receive", "_task", "_watch", "happened")
 
     def __init__(self, receive: Receive) -> None:
-        self.happened = False
+        self.happened = self._over = False
         self._receive = receive
+        self._watch: asyncio.Task[None] | None = None
 
     def __enter__(self) -> "Leaving":
         self._task = this_task()
-        self._watch = self._task.get_loop().create_task(self._wait())
+        _lookout.add(self, self._task.get_loop())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._watch.cancel()
+        self._over = True
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def begin(self) -> None:
+        """Begins to watch, if the work is not over."""
+        if not self._over:
+            self._watch = self._task.get_loop().create_task(self._wait())
 
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.happened = True
         self._task.cancel()
+
+
+class _Lookout:
+    """Starts the watchers of requests that take their time."""
+
+    def __init__(self) -> None:
+        self._fresh: list[Leaving] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def add(self, leaving: Leaving, loop: asyncio.AbstractEventLoop) -> None:
+        """Takes note of a request that begins."""
+        self._fresh.append(leaving)
+        if self._loop is not loop:
+            self._loop = loop
+            loop.call_later(MOMENT_SECONDS, self._look)
+
+    def _look(self) -> None:
+        fresh, self._fresh, self._loop = self._fresh, [], None
+        for leaving in fresh:
+            leaving.begin()
+
+
+_lookout = _Lookout()

@@ -6,6 +6,7 @@ Plain slotted dataclasses, since one request makes several and they never leave 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from random import getrandbits
+from time import time_ns
 from typing import Any, Literal
 
 from homespun.errors import HomespunError
@@ -20,11 +21,12 @@ Route = Literal["single", "cascade", "fuse", "cache", "none"]
 
 
 def new_id(prefix: str) -> str:
-    """An id that nobody has to coordinate, and that nobody keeps secret: 128 bits of the seeded generator.
+    """An id that nobody has to coordinate, and that nobody keeps secret: milliseconds since 1970, then 80 random bits.
 
-    The kernel's generator would cost a system call, several times a request; a forked worker is seeded anew.
+    Ids in the order of time go to the end of a database's index rather than all over it. The kernel's generator would
+    cost a system call, several times a request; the seeded one does, since a forked worker is seeded anew.
     """
-    return f"{prefix}-{getrandbits(128):032x}"
+    return f"{prefix}-{time_ns() // 1_000_000:012x}{getrandbits(80):020x}"
 
 
 @dataclass(slots=True)
