@@ -9,6 +9,10 @@ its cost, five points and more above it for a third, nine for less than its cost
     python experiments/0007_gateway_savings.py                                     # through Switchboard and Fleet
     python experiments/0007_gateway_savings.py --url http://127.0.0.1:8080 --key hs-…   # through `homespun serve`
 
+Over HTTP every answer's grade is sent back as feedback, and what the dashboard then tells of these requests is set
+beside the sums: dollars, dollars of the strongest, the share saved with its interval, and the labels behind the
+reliability diagram.
+
 The questions are those that the router out of the box was not fitted on. Intervals are 95 %, by bootstrap over
 questions; savings are paired with the best single pair. Over HTTP the server must use the router out of the box.
 """
@@ -62,6 +66,8 @@ class Got(NamedTuple):
     route: str
     confidence: float | None
     calls: int
+    request: str | None = None
+    """Its id, from a live server."""
 
 
 class Row(NamedTuple):
@@ -139,9 +145,30 @@ async def over_http(url: str, key: str | None) -> AsyncIterator[Asker]:
                     told["x-homespun-route"],
                     None if confidence is None else float(confidence),
                     len([tier for tier in told["x-homespun-tiers"].split(",") if tier]),
+                    told["x-request-id"],
                 )
 
         yield ask
+
+
+async def send_grades(url: str, key: str | None, grades: dict[str, float], side: int) -> dict[str, Any]:
+    """Tells a live server what its answers were worth; gives back what its dashboard shows for the last day."""
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    gate = asyncio.Semaphore(side)
+    async with aiohttp.ClientSession(url.rstrip("/"), headers=headers) as session:
+
+        async def send(request: str, score: float) -> None:
+            async with gate, session.post("/v1/feedback", json={"id": request, "score": score}) as response:
+                if response.status != 200:
+                    raise SystemExit(f"feedback on {request}: {response.status} {await response.text()}")
+
+        await asyncio.gather(*(send(request, score) for request, score in grades.items()))
+        await asyncio.sleep(3)  # until the books and the dashboard's sums have caught up
+        shown: dict[str, Any] = {}
+        for part in ("overview", "confidence"):
+            async with session.get(f"/dashboard/api/{part}?window=day") as response:
+                shown[part] = await response.json()
+    return {"savings": shown["overview"]["savings"], "confidence": shown["confidence"]}
 
 
 async def router_is_there(ask: Asker, table: Outcomes) -> None:
@@ -173,7 +200,10 @@ class Bench:
             async with gate:
                 question = self.table.ids[place]
                 got = await ask(model, question, self.table.prompts[place])
-                return got, await self._score(question, got, reader)
+                score = await self._score(question, got, reader)
+                if got.request is not None and model.startswith("homespun/"):
+                    self.grades[got.request] = score
+                return got, score
 
         found = await asyncio.gather(*(one(place) for place in range(len(self.table))))
         differences = [
@@ -258,6 +288,7 @@ async def measure(chosen: argparse.Namespace, config: GatewayConfig) -> dict[str
         for name, (model, expected) in plans.items():
             rows[name] = await bench.run(name, model, expected, ask, reader, chosen.side)
     await reader.close()
+    shown = await send_grades(chosen.url, chosen.key, bench.grades, chosen.side) if chosen.url else None
     means = {name: {"score": float(e.score.mean()), "cost": float(e.cost.mean())} for name, (_, e) in plans.items()}
     ceiling = oracle(table.score, table.cost)
     return {
@@ -267,6 +298,7 @@ async def measure(chosen: argparse.Namespace, config: GatewayConfig) -> dict[str
         "questions": len(table),
         "seconds": round(time.perf_counter() - started, 1),
         "oracle": {"score": float(ceiling.score.mean()), "dollars_per_1000": 1000 * float(np.nanmean(ceiling.cost))},
+        "dashboard": shown,
         "rows": [told(rows[name], rows["best single"], table, means[name]) for name in plans],
     }
 
@@ -304,6 +336,8 @@ def main() -> None:
             f"{row['route_eval']['score']:7.2%} {row['route_eval']['dollars_per_1000']:8.3f}   "
             f"{len(row['differences'])}"
         )
+    if (shown := found["dashboard"]) is not None:
+        print(f"dashboard: {json.dumps(shown['savings'])}")
     if any(row["differences"] for row in found["rows"]):
         first = next(row["differences"][0] for row in found["rows"] if row["differences"])
         sys.exit(f"not equal question by question; the first difference: {json.dumps(first)}")

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from homespun.serve.gateway.config import GatewayConfig, Target
 from homespun.serve.gateway.dashboard import dashboard_routes
-from homespun.serve.gateway.types import GatewayError, Usage
+from homespun.serve.gateway.types import GatewayError
 from homespun.serve.store import keys, tables
 from homespun.serve.store.database import Database
 
@@ -225,8 +225,8 @@ class Fleet:
     def health(self) -> list[dict[str, Any]]:
         return [{"target": n, "breaker": "open" if n in self.open else "closed"} for n in NAMES]
 
-    def price(self, target: str, usage: Usage) -> int:
-        return cost(target, usage.input, usage.output)
+    def strongest(self) -> str:
+        return max(NAMES, key=lambda name: cost(name, 1000, 1000))
 
 
 class Books:

@@ -18,6 +18,8 @@ from homespun.errors import ConfigError
 
 AUTO = ("auto", "quality", "balanced", "economy")
 """``homespun/…`` names; ``auto`` is the dial set in the file."""
+SHIPPED_STRONGEST = "recorded:gpt-4/ltm"
+"""The best single pair of the recorded answers (docs/papers/emafusion.md)."""
 Capability = Literal["tools", "json", "vision", "audio", "embeddings", "responses", "logprobs"]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -158,6 +160,8 @@ class Auto(Section):
     mode: Literal["single", "cascade", "fuse"] = "cascade"
     dial: Literal["quality", "balanced", "economy"] = "balanced"
     """What ``homespun/auto`` means."""
+    strongest: Name | None = None
+    """Target that savings are told against; unless given, the tier with the dearest tokens."""
     verifier: Name | None = None
     """Target that judges answers (J4); best from another family than the tiers."""
     samples: int = Field(default=0, ge=0, le=8)
@@ -237,7 +241,9 @@ class GatewayConfig(Section):
                 raise ValueError(f"alias {alias!r} is the name of a model")
         self._refer("alias", self.alias.values(), names)
         self._refer("auto.tiers", self.auto.tiers, names)
-        self._refer("auto.verifier", [self.auto.verifier] if self.auto.verifier else [], names)
+        for setting in ("verifier", "strongest"):
+            name = getattr(self.auto, setting)
+            self._refer(f"auto.{setting}", [name] if name else [], names)
         for target in self.target:
             self._refer(f"target {target.name!r}, fallbacks", target.fallbacks, names)
         return self
@@ -308,7 +314,7 @@ def load(path: Path | None = None) -> GatewayConfig:
     if path is None:
         here = Path("homespun.toml")
         if not here.is_file():
-            return GatewayConfig(target=built_in())
+            return parse({})
         path = here
     try:
         content = tomllib.loads(path.read_text())
@@ -326,7 +332,7 @@ def parse(content: dict[str, Any], where: str = "homespun.toml") -> GatewayConfi
         ConfigError: something is wrong; the first fault, in one line.
     """
     try:
-        config = GatewayConfig.model_validate(content if content.get("target") else content | {"target": _shipped()})
+        config = GatewayConfig.model_validate(content if content.get("target") else _completed(content))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -338,5 +344,9 @@ def parse(content: dict[str, Any], where: str = "homespun.toml") -> GatewayConfi
     return config
 
 
-def _shipped() -> list[dict[str, Any]]:
-    return [target.model_dump() for target in built_in()]
+def _completed(content: dict[str, Any]) -> dict[str, Any]:
+    """Settings without targets, with those that ship."""
+    auto = content.get("auto", {})
+    if isinstance(auto, dict):
+        auto = {"strongest": SHIPPED_STRONGEST, **auto}
+    return content | {"target": [target.model_dump() for target in built_in()], "auto": auto}

@@ -171,7 +171,7 @@ class Exchange:
             "output_tokens": used.output,
             "estimated": used.estimated,
             "nanodollars": self.nanodollars,
-            "reference_nanodollars": None if routed is None else self.gateway.reference(routed, self.attempts),
+            "reference_nanodollars": None if routed is None else self.gateway.reference(routed, self.upstream_body),
             "seconds": now - self.started,
             "first_byte_seconds": None if self.first_byte is None else self.first_byte - self.started,
             "conversation": self.conversation,

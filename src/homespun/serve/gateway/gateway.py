@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from homespun.serve.gateway.kept import Kept
 from homespun.serve.gateway.learning import Learner
 from homespun.serve.gateway.routes import Switchboard
 from homespun.serve.gateway.telemetry import Telemetry
-from homespun.serve.gateway.types import Attempt, GatewayError, Routed, new_id
+from homespun.serve.gateway.types import GatewayError, Routed, new_id
 from homespun.serve.gateway.upstream import Fleet
 from homespun.serve.store.books import Books
 from homespun.serve.store.database import Database
@@ -72,7 +72,8 @@ class Gateway:
         self.worker = new_id("worker")
         self.ready, self.at_work = False, 0
         self.conversations = Conversations()
-        self._tiers = tuple(tier.name for tier in config.tiers())
+        self._strongest: str | None = None
+        self._recorded = frozenset[str]()
         self.fault: str | None = None
         """What is wrong with the file as it stands now, if the settings in use are older."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -85,6 +86,7 @@ class Gateway:
         """
         config, state = self.config, self.config.server.state
         self.fleet = Fleet(config)
+        self._compare()
         self.database = Database(config.database_url())
         self.books = await Books.open(self.database, state, worker=self.worker)
         self.telemetry = Telemetry(config, state, self.worker)
@@ -166,15 +168,18 @@ class Gateway:
             what = f"This key may not ask for {names[0]!r}; it may ask for {', '.join(sorted(key.models))}."
             raise GatewayError(403, what, kind="permission_error", code="model_not_allowed", param="model")
 
-    def reference(self, routed: Routed, attempts: Sequence[Attempt]) -> int | None:
-        """Nanodollars that the strongest target would have cost for the answer that was given; unknown for a kept one.
+    def reference(self, routed: Routed, body: dict[str, Any]) -> int | None:
+        """Nanodollars that the strongest target would have cost for this request; ``None`` where nobody knows.
 
-        The dearest tier stands for the strongest; it is taken to read and write as many tokens as the answer's did.
+        Of a recorded answer that is known. Of any other the strongest is taken to read and write as many tokens as
+        the one that answered.
         """
-        usage = routed.reply.attempt.usage
-        if not attempts or not routed.tiers:
+        strongest, answered = self._strongest, routed.reply.target
+        if strongest is None or not routed.tiers:
             return None
-        return max(self.fleet.price(name, usage) for name in self._tiers)
+        if strongest in self._recorded:
+            return self.fleet.bound(strongest, body)[1] if answered in self._recorded else None
+        return self.fleet.price(strongest, routed.reply.attempt.usage)
 
     def models(self, key: Key | None) -> list[dict[str, Any]]:
         """What ``GET /v1/models`` lists for a key."""
@@ -185,6 +190,11 @@ class Gateway:
             for name in names
             if allowed is None or name in allowed or self.config.alias.get(name) in allowed
         ]
+
+    def _compare(self) -> None:
+        """Finds out against what savings are told."""
+        self._strongest = self.fleet.strongest()
+        self._recorded = frozenset(target.name for target in self.config.target if target.kind == "recorded")
 
     # --- new settings -------------------------------------------------------------------------------------------
 
@@ -220,7 +230,7 @@ class Gateway:
             self.kept.config = new.cache
             self.learner.config = new
             self.config, self.fault = new, None
-            self._tiers = tuple(tier.name for tier in new.tiers())
+            self._compare()
             await self.switchboard.use(await self.learner.router_versions())
             await old.close()
             log.info("took over %s", self.path)

@@ -25,7 +25,7 @@ from homespun.serve.gateway.dashboard.savings import quality
 from homespun.serve.gateway.dashboard.trail import one, recent
 from homespun.serve.gateway.dashboard.upstreams import upstreams, with_health
 from homespun.serve.gateway.dashboard.windows import WINDOWS, WindowName
-from homespun.serve.gateway.types import GatewayError, Usage
+from homespun.serve.gateway.types import GatewayError
 from homespun.serve.store import keys, tables
 
 POLICY = (
@@ -210,10 +210,9 @@ def _lists(api: APIRouter, gateway: Watched, admin: Callable[[Request], Any]) ->
 
 
 def _strongest(gateway: Watched) -> str | None:
-    """Arm of the dearest tier, with whose price the books compare."""
-    thousand = Usage(input=1000, output=1000)
-    tiers = gateway.config.tiers()
-    return max(tiers, key=lambda tier: gateway.fleet.price(tier.name, thousand)).arm_name if tiers else None
+    """Arm of the target with whose price the books compare."""
+    name = gateway.fleet.strongest()
+    return None if name is None else gateway.config.find(name).arm_name
 
 
 def _last_minute(connection: Connection, now: float) -> dict[str, Any]:

@@ -199,6 +199,13 @@ class Fleet:
         """Nanodollars of these tokens at a target."""
         return self._upstreams[target].price.cost(usage)
 
+    def strongest(self) -> str | None:
+        """Target that savings are told against: the setting's, else the tier with the dearest tokens."""
+        tiers, thousand = self._config.tiers(), Usage(input=1000, output=1000)
+        if (name := self._config.auto.strongest) is not None or not tiers:
+            return name
+        return max(tiers, key=lambda tier: self.price(tier.name, thousand)).name
+
     # --- settings and state -------------------------------------------------------------------------------------
 
     async def update(self, config: GatewayConfig) -> None:
