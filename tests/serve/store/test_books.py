@@ -46,7 +46,7 @@ async def all_that_is_left(books: Books, key: keys.Key | None) -> int:
 async def test_a_request_from_reservation_to_ledger(
     books: Books, new_key: NewKey, request_row: Rows, attempt: Callable[..., Attempt], audit: Audit, database: Database
 ) -> None:
-    limits = [("nanodollars", "month", 10 * NANO), ("requests", "minute", 60), ("tokens", "ever", 10_000)]
+    limits = [("nanodollars", "month", 10 * NANO), ("requests", "day", 60), ("tokens", "ever", 10_000)]
     key = await known(books, new_key(team="core", limits=limits)[1])
     assert books.limited(key)
     assert not books.limited(None)

@@ -142,6 +142,10 @@ async def test_killed_at_any_instant_nothing_is_lost_or_doubled(
     assert not list((tmp_path / "state" / "journal").iterdir())
 
 
+class Killed(BaseException):
+    """What ends the work where it stands."""
+
+
 async def test_killed_while_recovering(
     database: Database, database_url: str, tmp_path: Path, audit: Audit, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,7 +161,7 @@ async def test_killed_while_recovering(
     async def dying(fn: Any, **settings: Any) -> Any:
         turns[0] += 1
         if turns[0] == limit:
-            raise KeyboardInterrupt
+            raise Killed
         return await real(fn, **settings)
 
     monkeypatch.setattr(database, "run", dying)
@@ -165,10 +169,11 @@ async def test_killed_while_recovering(
         turns[0] = 0
         try:
             books = await Books.open(database, tmp_path / "state")
-        except KeyboardInterrupt:
+        except Killed:
             audit()
             continue
         break
+    monkeypatch.setattr(database, "run", real)
     await books.close()
     sums = audit()
     acknowledged = {line.strip() for line in lines if line.startswith("r-")}
