@@ -13,6 +13,30 @@ settings.register_profile(
 settings.load_profile("house")
 
 
+QUICK = "not slow"
+"""The expression of `make quick`."""
+NOT_QUICK = (
+    "sandbox/reply",
+    "serve/api",
+    "serve/clients",
+    "serve/dashboard",
+    "serve/learning",
+    "serve/operations",
+    "serve/routes",
+    "serve/store",
+    "serve/upstream",
+)
+"""Folders that `make quick` does not even look at: what they import takes longer than most tests."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves out of the quick set what is slow to begin with."""
+    if config.option.markexpr != QUICK or Path(__file__).parent not in collection_path.parents:
+        return None
+    place = collection_path.relative_to(Path(__file__).parent).as_posix()
+    return True if place.startswith(NOT_QUICK) else None
+
+
 @pytest.fixture(autouse=True)
 def runs_elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test has a folder of runs of its own."""

@@ -74,6 +74,7 @@ def test_only_differences_of_utility_count(u: list[float], s: float, shift: floa
     assert chances([x + shift for x in u], s) == pytest.approx(chances(u, s), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_choices_follow_their_propensities_and_their_seed() -> None:
     u, q, allowed = [0.5, 0.45, 0.52], [0.9, 0.9, 0.88], [True, True, True]
     made = [choose(u, q, allowed, epsilon=0.05, spread=0.1, rng=seeded(f"req-{i}")) for i in range(4000)]

@@ -52,6 +52,7 @@ def test_closed_form_on_four_requests() -> None:
     assert clipped.value == pytest.approx(0.4 * 0.6 + 0.6 * 0.4 + (correction - 0.1) / 4)  # 2 instead of 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ips", "snips", "dr"])
 @pytest.mark.parametrize("shadow", [0.0, 0.5])
 def test_unbiased_and_covering(method: Method, shadow: float) -> None:
@@ -78,6 +79,7 @@ def test_the_logging_policy_has_the_plain_mean(method: Method) -> None:
     )
 
 
+@pytest.mark.slow
 def test_either_model_suffices() -> None:
     wrong_rewards, wrong_chances = np.full((2, 3), 0.9), np.full((2, 3), 1 / 3)
 

@@ -74,6 +74,7 @@ def test_a_model_that_boasts_without_evidence_is_refused() -> None:
     assert "effective" in found.reasons[0]
 
 
+@pytest.mark.slow
 def test_false_promotions_are_as_rare_as_stated() -> None:
     passed = np.mean([judged(400, seed, {"a": (0.6, 0.6)}).promote for seed in range(600)])
     assert passed <= 0.025 + 3 * np.sqrt(0.025 * 0.975 / 600)
@@ -104,6 +105,7 @@ def life(gap: float, seed: int, rule: CanaryRule) -> str:
     return rule.judge(scores - live)[0]
 
 
+@pytest.mark.slow
 def test_error_rates_of_the_canary() -> None:
     rule = CanaryRule(labels=60, alpha=0.05)
     same = [life(0.0, seed, rule) for seed in range(400)]
