@@ -188,6 +188,7 @@ class Bench:
 
     def __init__(self, config: GatewayConfig, router: RouterFolder, table: Outcomes) -> None:
         self.router, self.table = router, table
+        self.grades: dict[str, float] = {}
         self.targets = {target.name: target for target in config.target}
         problems = problems_from_table(path("recorded/problems.parquet"))
         self.golds = {f"{item.task}/{item.id}": grader_for(item.task).gold(item) for item in problems if item.answer}
