@@ -16,6 +16,7 @@ settings.load_profile("house")
 QUICK = "not slow"
 """The expression of `make quick`."""
 NOT_QUICK = (
+    "arena",
     "sandbox/reply",
     "serve/api",
     "serve/clients",

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from homespun.sandbox import Limits, Pool
+from homespun.sandbox import Limits, Pool, Program
 
 
 @pytest.fixture(scope="session")
@@ -11,4 +11,5 @@ def pool() -> Iterator[Pool]:
     with Pool(
         workers=1, limits=Limits(seconds=2, cpu_seconds=1, memory_mb=256, file_mb=2, output_bytes=20_000)
     ) as ours:
+        ours.run(Program(id="warm", source="answer = 1"))  # the worker stands before any test takes a protection away
         yield ours
