@@ -24,7 +24,7 @@ def postgresql() -> Iterator[str]:
     """The socket's folder of a PostgreSQL server that this session starts for itself."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if not found:
-        pytest.skip("PostgreSQL is not installed")
+        pytest.fail("PostgreSQL is not installed: make setup brings it")
     programs, folder = found[-1].parent, Path(tempfile.mkdtemp(prefix="hs-pg-"))
     user: dict[str, Any] = {}
     if os.getuid() == 0:  # which PostgreSQL refuses to be
