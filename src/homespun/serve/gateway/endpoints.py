@@ -71,42 +71,40 @@ class ResponsesWriter(ChatWriter):
         return b"event: error\ndata: " + orjson.dumps(body) + b"\n\n"
 
 
-class MessagesWriter:
-    """Anthropic's events."""
-
-    def __init__(self, asked: Body) -> None:
-        self._stream = MessagesStream(asked.get("model", ""))
+class Translation(Protocol):
+    """A stream of chat events in another API's terms."""
 
     def feed(self, event: Event) -> bytes:
-        """What the event means in Anthropic's terms."""
-        return self._stream.feed(event)
+        """What one event means there; may be empty."""
+        ...
 
-    def end(self, nanodollars: int) -> bytes:
-        """Closes the open block and the message."""
-        return cost_comment(nanodollars) + self._stream.end()
-
-    def fail(self, error: GatewayError) -> bytes:
-        """Anthropic's error event."""
-        return self._stream.fail(error)
-
-
-class ResponsesByChatWriter:
-    """Events of the Responses API, from those of a chat completion."""
-
-    def __init__(self, asked: Body) -> None:
-        self._stream = ResponsesStream(asked)
-
-    def feed(self, event: Event) -> bytes:
-        """What the event means in that API's terms."""
-        return self._stream.feed(event)
-
-    def end(self, nanodollars: int) -> bytes:
-        """Closes every item and the response."""
-        return cost_comment(nanodollars) + self._stream.end()
+    def end(self) -> bytes:
+        """Closes what is open."""
+        ...
 
     def fail(self, error: GatewayError) -> bytes:
         """The error event of that API."""
-        return self._stream.fail(error)
+        ...
+
+
+class TranslatedWriter:
+    """The events of a chat completion, in the terms of another API."""
+
+    def __init__(self, stream: Translation) -> None:
+        self._stream = stream
+        self.feed, self.fail = stream.feed, stream.fail
+
+    def end(self, nanodollars: int) -> bytes:
+        """The cost, and the end that the API's clients wait for."""
+        return cost_comment(nanodollars) + self._stream.end()
+
+
+def _messages_writer(asked: Body) -> Writer:
+    return TranslatedWriter(MessagesStream(asked.get("model", "")))
+
+
+def _responses_writer(asked: Body) -> Writer:
+    return TranslatedWriter(ResponsesStream(asked))
 
 
 def _same(body: Body) -> Body:
@@ -162,7 +160,7 @@ _RESPONSES_BY_CHAT = Endpoint(
     check=schema.check_responses,
     translate=responses.to_chat,
     write=_response,
-    writer=ResponsesByChatWriter,
+    writer=_responses_writer,
 )
 ENDPOINTS: dict[str, Endpoint] = {
     "/v1/chat/completions": Endpoint(name="chat", path="/chat/completions", check=schema.check_chat),
@@ -172,7 +170,7 @@ ENDPOINTS: dict[str, Endpoint] = {
         check=schema.check_messages,
         translate=messages.to_chat,
         write=_message,
-        writer=MessagesWriter,
+        writer=_messages_writer,
         error=_messages_error,
     ),
     "/v1/embeddings": Endpoint(
