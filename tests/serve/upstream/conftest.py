@@ -59,8 +59,9 @@ class Asker:
     async def ask(self, target: str, *, seconds: float = 5.0, stream: bool = False, **fields: Any) -> Reply:
         fallbacks = fields.pop("fallbacks", True)
         call = Call(fields.pop("path", "/chat/completions"), {**BODY, **fields}, stream)
-        call.budget = fields.pop("budget", None)
-        call.body.pop("budget", None)
+        call.budget, call.covers = fields.pop("budget", None), fields.pop("covers", None)
+        for ours in ("budget", "covers"):
+            call.body.pop(ours, None)
         call.deadline = asyncio.get_running_loop().time() + seconds
         return await self.fleet.call(target, call, self.attempts, fallbacks=fallbacks)
 

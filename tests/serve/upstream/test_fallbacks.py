@@ -181,12 +181,13 @@ async def test_a_fallback_that_cannot_take_the_request_is_passed_over(faulty, as
     assert (await asker.ask("strong")).target == "toolless"
 
 
-async def test_attempts_stay_within_the_budget(faulty, asking):
+@pytest.mark.parametrize("covers", [None, "not-json"])
+async def test_attempts_stay_within_the_budget(faulty, asking, covers):
     asker = asking("not-json", "ok", fallbacks=("ok",))
     body = {"messages": [{"role": "user", "content": "What lasts?"}], "max_tokens": 50}
     most = asker.fleet.bound("not-json", body)[1]
     with pytest.raises(UpstreamError) as caught:
-        await asker.ask("not-json", budget=most)
+        await asker.ask("not-json", budget=most, covers=covers)
     assert (caught.value.reason, caught.value.status, caught.value.code) == ("budget", 429, "insufficient_quota")
     assert len(faulty.calls) == 1  # what the first one may have cost left too little for a second
     assert sum(attempt.nanodollars for attempt in asker.attempts) <= most
