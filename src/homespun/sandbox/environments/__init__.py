@@ -1,0 +1,1 @@
+"""The eight environments in which generated programs run."""

@@ -1,0 +1,1 @@
+"""Jails: one hostile command, kept away from everything that matters."""
