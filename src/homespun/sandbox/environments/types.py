@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from homespun.sandbox.jail.types import Bounds, Jail, Running, Status
 from homespun.sandbox.reply import Found
+
+if TYPE_CHECKING:
+    from homespun.sandbox.jail.inlet import Inlet
 
 PYTHON_PACKAGES = "/packages"
 """Where the warm Python packages are inside; on PYTHONPATH, after the job's own."""
@@ -57,9 +60,9 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """An app that a running job serves over HTTP, reached through the gate ``socket`` (direction ``in``)."""
+    """An app that a running job serves over HTTP, reached through its ``inlet``. Whoever takes it closes both."""
 
-    socket: Path
+    inlet: "Inlet"
     running: Running
 
 
