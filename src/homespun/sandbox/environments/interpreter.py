@@ -6,7 +6,7 @@ from homespun.sandbox.jail.types import Jail
 
 
 def run(work: Work, jail: Jail) -> Ran:
-    """Runs a program where its language runs: Python with figures, JavaScript under Node or in a page, the rest compiled.
+    """Runs a program where its language runs: Python with figures, JavaScript in Node or a page, the rest compiled.
 
     Raises:
         SandboxError: what the language needs is not installed, or the jail cannot be had.

@@ -39,7 +39,7 @@ class Work:
     id: str
     found: Found
     layers: Layers
-    bounds: Bounds = Bounds()
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 @dataclass(frozen=True, kw_only=True)
