@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import Connection
 
-from homespun.serve.store.tables import metadata
+from homespun.serve.store.arena_tables import metadata  # after both modules every table is in it
 
 connection: Connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata, render_as_batch=True, compare_type=True)

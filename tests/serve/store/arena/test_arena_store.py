@@ -1,0 +1,155 @@
+"""The store of the battle room: what goes in comes out, nothing is changed, and a vote is taken once."""
+
+import asyncio
+import dataclasses
+import uuid
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Connection, text
+
+from homespun.serve.store.arena import ArenaStore, Blob, Event, Interaction, RunRow, SessionRow, Vote, VoteRefused
+from homespun.serve.store.arena.types import clean
+from homespun.serve.store.arena_tables import APPEND_ONLY
+from homespun.serve.store.database import Database, DatabaseError
+
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
+Sessions, Runs, Votes = Callable[..., SessionRow], Callable[..., RunRow], Callable[..., Vote]
+
+
+async def test_what_goes_in_comes_out(store: ArenaStore, session_row: Sessions, run_row: Runs) -> None:
+    session = session_row()
+    await store.save_session(session)
+    await store.save_session(session_row(model_a="another"))
+    assert await store.session("s1") == session
+    assert await store.session("none") is None
+    await store.save_session(session_row("s2", created=session.created + 1))
+    assert [row.id for row in await store.sessions()] == ["s2", "s1"]
+    assert [row.id for row in await store.sessions(since=session.created + 1)] == ["s2"]
+    events = [Event(session="s1", number=n, time=n, kind="turn", side=None, body={"text": "ß\n"}) for n in range(1, 5)]
+    await store.add_events(events)
+    assert await store.events("s1") == events
+    assert [event.number for event in await store.events("s1", after=2)] == [3, 4]
+    picture = Blob("image/png", b"\x89PNG\x00")
+    run = run_row(
+        pictures=[picture.hash],
+        screenshots=[{"at": 0.0, "blob": picture.hash, "blank": False}],
+        dependencies=[{"kind": "npm", "name": "d3", "version": "latest", "source": "import"}],
+    )
+    await store.add_run(run, [picture])
+    await store.add_run(run_row(code="changed"), [picture])
+    assert await store.run("r1") == run
+    assert await store.runs("s1") == [run]
+    assert await store.blob(picture.hash) == picture
+    assert await store.blob("none") is None
+    clicks = [Interaction(time=float(n), type="click", payload={"x": n, "y": 1}) for n in range(3)]
+    assert await store.add_interactions("r1", clicks) == 3
+    assert await store.add_interactions("r1", clicks) == 6
+    assert await store.interactions("r1") == clicks + clicks
+
+
+async def test_what_a_program_prints_can_be_stored(store: ArenaStore, session_row: Sessions, run_row: Runs) -> None:
+    await store.save_session(session_row())
+    await store.add_run(run_row(stdout="a\0b\ud800", notes={"k\0": float("nan")}))
+    found = await store.run("r1")
+    assert found is not None
+    assert found.stdout == "a\ufffdb?"
+    assert found.notes == {"k\ufffd": None}
+    assert clean(("x", 1, True, None)) == ["x", 1, True, None]
+
+
+async def test_rows_are_never_changed_or_taken_away(
+    store: ArenaStore, database: Database, session_row: Sessions, run_row: Runs, vote_row: Votes
+) -> None:
+    await store.save_session(session_row())
+    await store.add_event("s1", 1, "turn", 0.0, {})
+    await store.add_run(run_row(), [Blob("image/png", b"x")])
+    await store.add_interactions("r1", [Interaction(time=0.0, type="load")])
+    await store.vote(vote_row())
+    columns = {"arena_sessions": "voter", "arena_events": "kind", "arena_runs": "code", "arena_interactions": "type",
+               "arena_votes": "winner", "arena_blobs": "type"}  # fmt: skip
+    assert set(columns) == set(APPEND_ONLY)
+    statements = [f"UPDATE {table} SET {column} = 'b'" for table, column in columns.items()]
+    statements += [f"DELETE FROM {table}" for table in columns]
+    if not database.sqlite:
+        statements += [f"TRUNCATE {table} CASCADE" for table in columns]
+    for statement in statements:
+        with pytest.raises(DatabaseError, match="append-only"):
+            database.run_now(lambda connection, words=statement: connection.execute(text(words)) and None)
+    assert [vote.winner for vote in await store.votes()] == ["a"]
+
+
+async def test_a_vote_is_taken_once(store: ArenaStore, session_row: Sessions, vote_row: Votes) -> None:
+    await store.save_session(session_row())
+    vote = vote_row(aspects={"correctness": "a"}, reason="it ran\0", covariates={"lines_a": 3.0, "lines_b": None})
+    reveal = [Event(session="s1", number=1, time=1.0, kind="vote", body={"id": vote.id})]
+    receipt = await store.vote(vote, reveal)
+    assert not receipt.repeated
+    again = await store.vote(dataclasses.replace(vote, time=vote.time + 1), reveal)
+    assert again.repeated
+    assert again.vote == receipt.vote == await store.vote_of("s1")
+    assert receipt.vote.time == vote.time
+    assert len(await store.events("s1")) == 1
+    for changed, code in (
+        (dataclasses.replace(vote, winner="b"), "different"),
+        (dataclasses.replace(vote, voter="another"), "different"),
+        (dataclasses.replace(vote, id=str(uuid.uuid4())), "voted"),
+        (dataclasses.replace(vote, id=str(uuid.uuid4()), session="none"), "no_session"),
+    ):
+        with pytest.raises(VoteRefused) as caught:
+            await store.vote(changed, reveal)
+        assert caught.value.code == code
+    assert await store.count_votes() == 1
+    assert await store.votes(after=vote.time) == []
+
+
+async def test_two_hundred_at_once_in_few_transactions(
+    store: ArenaStore, database: Database, session_row: Sessions, vote_row: Votes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transactions = 0
+    real = database.run
+
+    async def counted(fn: Callable[[Connection], object], **settings: bool) -> object:
+        nonlocal transactions
+        transactions += 1
+        return await real(fn, **settings)
+
+    monkeypatch.setattr(database, "run", counted)
+    names = [f"s{n}" for n in range(200)]
+    await asyncio.gather(*(store.save_session(session_row(name)) for name in names))
+    votes = [vote_row(name) for name in names]
+    doubles = [dataclasses.replace(vote, winner="b") for vote in votes[:20]]
+    seconds = [vote_row(name) for name in names[:10]]
+    said = await asyncio.gather(*map(store.vote, votes + votes + doubles + seconds), return_exceptions=True)
+    assert transactions < 12
+    assert sum(not isinstance(one, BaseException) and not one.repeated for one in said) == 200
+    assert sum(not isinstance(one, BaseException) and one.repeated for one in said) == 200
+    codes = [one.code for one in said if isinstance(one, VoteRefused)]
+    assert (codes.count("different"), codes.count("voted")) == (20, 10)
+    assert {vote.id for vote in await store.votes()} == {vote.id for vote in votes}
+
+
+async def test_who_is_refused_takes_no_one_along(store: ArenaStore, session_row: Sessions, vote_row: Votes) -> None:
+    await store.save_session(session_row())
+    await store.add_event("s1", 1, "turn", 0.0, {})
+    taken = store.add_event("s1", 1, "turn", 0.0, {"again": True})
+    lost = store.add_event("none", 1, "turn", 0.0, {})
+    good = store.add_event("s1", 2, "turn", 0.0, {})
+    vote = vote_row()
+    said = await asyncio.gather(taken, lost, good, store.vote(vote), return_exceptions=True)
+    assert [isinstance(one, DatabaseError) and one.refused for one in said] == [True, True, False, False]
+    assert [event.number for event in await store.events("s1")] == [1, 2]
+    assert await store.vote_of("s1") == vote
+    await store.close()
+    with pytest.raises(DatabaseError, match="closed"):
+        await store.vote(vote)
+
+
+async def test_what_waits_is_written_at_the_close(database: Database, session_row: Sessions) -> None:
+    store = ArenaStore(database)
+    await store.start()
+    writing = asyncio.create_task(store.save_session(session_row()))
+    await asyncio.sleep(0)
+    await store.close()
+    await writing
+    assert await store.session("s1") is not None
