@@ -1,6 +1,7 @@
 """System calls that the sandbox forbids, as classic BPF built by libseccomp.
 
-Two filters, stacked by the kernel. `worker_filter` is loaded by bubblewrap before anything of the sandbox runs:
+`jail_filter` is for programs of any kind (``sandbox.jail``), `browser_filter` for a browser there.
+The pool of warm workers has two filters, stacked by the kernel. `worker_filter` is loaded by bubblewrap before anything of the sandbox runs:
 kernel interfaces that have let programs out of sandboxes before, and that no Python program needs. `program_filter`
 is loaded on top of it in the process that will run a model's program: it may start no process, thread or other
 binary, open no socket, signal nobody, and leave nothing behind for the program that comes next.
@@ -9,6 +10,7 @@ binary, open no socket, signal nobody, and leave nothing behind for the program 
 import errno
 import tempfile
 from functools import cache
+from typing import Any
 
 from homespun.errors import SandboxError
 
@@ -44,6 +46,16 @@ NEW_NAMESPACES = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x
 
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
 
+FAMILIES = (1, 2, 10, 16)
+"""AF_UNIX, AF_INET, AF_INET6, AF_NETLINK: the socket families of a jail. No other: AF_VSOCK, say, knows no namespaces
+and would reach the host of a virtual machine."""
+MOST_FAMILIES = 64
+"""Above every family that Linux has (46 in 6.18)."""
+NETLINK, NETLINK_ROUTE = 16, 0
+"""The one netlink protocol of a jail: a list of its own interfaces."""
+OWN_SANDBOX = ("chroot", "unshare")
+"""What Chromium's own sandbox calls, in namespaces of its own."""
+
 
 @cache
 def worker_filter() -> bytes:
@@ -65,7 +77,29 @@ def program_filter() -> bytes:
     return _export((*KERNEL, *PROGRAM), limits_of_others=True)
 
 
-def _export(names: tuple[str, ...], *, namespaces: bool = False, limits_of_others: bool = False) -> bytes:
+@cache
+def jail_filter() -> bytes:
+    """BPF program for a program of any kind in a jail: it may start processes, threads and other programs.
+
+    Raises:
+        SandboxError: libseccomp is not installed.
+    """
+    return _export(KERNEL, namespaces=True, families=True)
+
+
+@cache
+def browser_filter() -> bytes:
+    """BPF program for Chromium in a jail: `jail_filter`, but it may make namespaces for its own, inner sandbox.
+
+    Raises:
+        SandboxError: libseccomp is not installed.
+    """
+    return _export(tuple(name for name in KERNEL if name not in OWN_SANDBOX), families=True)
+
+
+def _export(
+    names: tuple[str, ...], *, namespaces: bool = False, limits_of_others: bool = False, families: bool = False
+) -> bytes:
     try:
         import pyseccomp as sc
     except (ImportError, RuntimeError) as error:
@@ -85,10 +119,22 @@ def _export(names: tuple[str, ...], *, namespaces: bool = False, limits_of_other
         table.add_rule(refuse, "ioctl", sc.Arg(1, sc.MASKED_EQ, 0xFFFFFFFF, request))
     if limits_of_others:  # prlimit64(0, …) sets one's own limits; any other pid is somebody else's
         table.add_rule(refuse, "prlimit64", sc.Arg(0, sc.NE, 0))
+    if families:
+        _only_families(sc, table)
     with tempfile.TemporaryFile() as file:
         table.export_bpf(file)
         file.seek(0)
         return file.read()
+
+
+def _only_families(sc: Any, table: Any) -> None:
+    """Refuses sockets of all families but `FAMILIES`, and all netlink but routing."""
+    unsupported = sc.ERRNO(errno.EAFNOSUPPORT)
+    for family in range(MOST_FAMILIES):
+        if family not in FAMILIES:
+            table.add_rule(unsupported, "socket", sc.Arg(0, sc.MASKED_EQ, 0xFFFFFFFF, family))
+    table.add_rule(unsupported, "socket", sc.Arg(0, sc.GE, MOST_FAMILIES))
+    table.add_rule(unsupported, "socket", sc.Arg(0, sc.MASKED_EQ, 0xFFFFFFFF, NETLINK), sc.Arg(2, sc.NE, NETLINK_ROUTE))
 
 
 def _known(sc: object, name: str) -> bool:

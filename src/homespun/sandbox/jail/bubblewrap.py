@@ -1,23 +1,17 @@
 """Starts a job with bubblewrap (https://github.com/containers/bubblewrap)."""
 
-import json
 import os
 import secrets
-import select
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import threading
 import time
-from pathlib import Path
 from typing import IO
 
-from homespun.errors import SandboxError
 from homespun.sandbox.jail import files, system
-from homespun.sandbox.jail.types import WORK, Job, Outcome, Status
-from homespun.sandbox.seccomp import worker_filter
+from homespun.sandbox.jail.command import mounted, namespaces, unprivileged
+from homespun.sandbox.jail.types import Job, Outcome, Status
+from homespun.sandbox.seccomp import jail_filter
 
 USER = 62_000
 
@@ -30,36 +24,10 @@ class Bubblewrap:
 
 
 def command(job: Job, marker: str, filter_fd: int, block_fd: int, info_fd: int) -> list[str]:
-    found = shutil.which("bwrap")
-    if found is None:
-        raise SandboxError("bubblewrap is not installed, so no program can be run", "sandbox", "apt install bubblewrap")
-    root = os.geteuid() == 0
-    line = [found, "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
-    line += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv", "--cap-drop", "ALL"]
-    if root:
-        for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
-            line += ["--cap-add", capability]
-    else:
-        line += ["--unshare-user", "--uid", str(USER), "--gid", str(USER)]
-    for name, value in {**system.VARIABLES, **job.variables}.items():
-        line += ["--setenv", name, value]
-    line += system.mounts()
-    line += ["--proc", "/proc", "--dev", "/dev"]
-    size = str(job.bounds.disk_mb << 20)
-    for place in (WORK, "/tmp"):
-        line += ["--perms", "1777", "--size", size, "--tmpfs", place]
-    for bind in job.binds:
-        line += ["--ro-bind", str(bind.outside), bind.inside]
-    if job.gate is not None:
-        line += ["--ro-bind", str(job.gate.socket), system.GATE]
-    if job.output is not None:
-        line += ["--bind", str(job.output), "/out"]
-    line += ["--perms", "0555", "--dir", f"/{marker}", "--chdir", WORK, "--remount-ro", "/"]
+    """The command line of bwrap for ``job``."""
+    line = [*namespaces(USER), "--perms", "0555", "--dir", f"/{marker}", *mounted(job)]
     line += ["--seccomp", str(filter_fd), "--block-fd", str(block_fd), "--info-fd", str(info_fd), "--"]
-    if root:
-        line += ["/usr/bin/setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--bounding-set=-all"]
-        line += ["--inh-caps=-all", "--no-new-privs", "--"]
-    return [*line, *system.entry(job)]
+    return [*line, *unprivileged(USER), *system.entry(job)]
 
 
 class BubblewrapJob:
@@ -71,7 +39,7 @@ class BubblewrapJob:
         self._stopped: tuple[Status, str] | None = None
         marker = f".{secrets.token_hex(8)}"
         filter_fd = os.memfd_create("filter")
-        os.write(filter_fd, worker_filter())
+        os.write(filter_fd, jail_filter())
         os.lseek(filter_fd, 0, os.SEEK_SET)
         block_read, block_write = os.pipe()
         info_read, info_write = os.pipe()

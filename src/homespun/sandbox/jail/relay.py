@@ -149,7 +149,7 @@ def main() -> int:
     direction, port = sys.argv[1], int(sys.argv[2])
     command = sys.argv[sys.argv.index("--") + 1 :]
     relay = Relay(direction, port)
-    child = subprocess.Popen(command)
+    child = subprocess.Popen(command, close_fds=False)  # a browser's pipes are its own; ours do not outlive exec
     while child.poll() is None:
         relay.turn()
     code = child.returncode

@@ -1,0 +1,71 @@
+"""The command line of bubblewrap for a job, in parts."""
+
+import os
+import shutil
+from functools import cache
+from pathlib import Path
+
+from homespun.errors import SandboxError
+from homespun.sandbox.jail import system
+from homespun.sandbox.jail.types import WORK, Job
+
+SETPRIV = "/usr/bin/setpriv"
+SHARED_MEMORY = "/dev/shm"
+
+
+@cache
+def binary() -> str:
+    """Path of bwrap.
+
+    Raises:
+        SandboxError: it is not installed, or setpriv is not.
+    """
+    found = shutil.which("bwrap")
+    if found is None:
+        raise SandboxError("bubblewrap is not installed, so no program can be run", "sandbox", "apt install bubblewrap")
+    if not Path(SETPRIV).exists():
+        raise SandboxError("setpriv is not installed, so no program can be run", "sandbox", "apt install util-linux")
+    return found
+
+
+def namespaces(user: int) -> list[str]:
+    """bwrap itself, and what is the job's own: namespaces, session, host name, an empty environment, no capability.
+
+    Started by root, bwrap keeps the three capabilities that ``unprivileged`` gives up; started by a user, it makes a
+    user namespace in which that user is ``user``.
+    """
+    line = [binary(), "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    line += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv", "--cap-drop", "ALL"]
+    if os.geteuid() == 0:
+        for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
+            line += ["--cap-add", capability]
+    else:
+        line += ["--unshare-user", "--uid", str(user), "--gid", str(user)]
+    return line
+
+
+def unprivileged(user: int) -> list[str]:
+    """What stands in front of the job's command: root becomes ``user`` and can never be more again."""
+    if os.geteuid() != 0:
+        return []
+    line = [SETPRIV, f"--reuid={user}", f"--regid={user}", "--clear-groups", "--bounding-set=-all"]
+    return [*line, "--inh-caps=-all", "--no-new-privs", "--"]
+
+
+def mounted(job: Job) -> list[str]:
+    """What the job sees: the system, its own folders, its variables; nothing else, and it starts in /work."""
+    line: list[str] = []
+    for name, value in {**system.VARIABLES, **job.variables}.items():
+        line += ["--setenv", name, value]
+    line += system.mounts()
+    line += ["--proc", "/proc", "--dev", "/dev"]
+    size = str(job.bounds.disk_mb << 20)
+    for place in (WORK, "/tmp", SHARED_MEMORY):
+        line += ["--perms", "1777", "--size", size, "--tmpfs", place]
+    for bind in job.binds:
+        line += ["--ro-bind", str(bind.outside), bind.inside]
+    if job.gate is not None:
+        line += ["--ro-bind", str(job.gate.socket), system.GATE]
+    if job.output is not None:
+        line += ["--bind", str(job.output), "/out"]
+    return [*line, "--chdir", WORK, "--remount-ro", "/"]
