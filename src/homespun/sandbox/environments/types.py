@@ -11,8 +11,8 @@ from homespun.sandbox.reply import Found
 if TYPE_CHECKING:
     from homespun.sandbox.jail.inlet import Inlet
 
-PYTHON_PACKAGES = "/packages"
-"""Where the warm Python packages are inside; on PYTHONPATH, after the job's own."""
+PYTHON_PACKAGES = "/deps/packages"
+"""Where the warm Python packages are inside; on PYTHONPATH, after the job's own. Gradio wants two folders above it."""
 NODE_MODULES = "/node_modules"
 """Where the warm npm packages are inside: at the root, so that every file finds them by Node's own rule."""
 OWN_PYTHON = "/deps/python"
