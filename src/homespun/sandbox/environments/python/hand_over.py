@@ -1,0 +1,38 @@
+"""How a jail that waits gets its program, and how it says that the app is ready.
+
+The host connects to the port at which the app will listen, and sends one line of JSON: ``{"name", "code"}``. The
+listener is closed, so that the app can have the port; the connection stays, and takes one line back when the app
+can be looked at: ``{"ready": true, "notes": {...}}``. If the job ends before, there is nothing to look at.
+"""
+
+import json
+import os
+import socket
+
+from .program import WORK
+
+
+class HandOver:
+    """Waits at a port for the program, writes it to the workspace."""
+
+    def __init__(self, port: int) -> None:
+        with socket.create_server(("127.0.0.1", port), backlog=1) as listener:
+            while True:
+                self._line, _ = listener.accept()
+                told = self._line.makefile("rb").readline()
+                if told.endswith(b"\n"):
+                    break
+                self._line.close()
+        self.notes: dict[str, str] = {}
+        sent = json.loads(told)
+        self.path = os.path.join(WORK, os.path.basename(sent["name"]))
+        with open(self.path, "w", encoding="utf-8", errors="surrogatepass") as file:
+            file.write(sent["code"])
+
+    def ready(self) -> None:
+        """Tells the host, once, that the app answers, with the notes taken on the way."""
+        try:
+            self._line.sendall(json.dumps({"ready": True, "notes": self.notes}).encode() + b"\n")
+            self._line.close()
+        except OSError:
+            pass

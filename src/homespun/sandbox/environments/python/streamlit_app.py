@@ -1,0 +1,78 @@
+"""Serves a Streamlit program: ``python -m inside.streamlit_app PORT [--preload]``."""
+
+import importlib
+import sys
+import threading
+import time
+import urllib.request
+from typing import Any
+
+from . import program
+from .hand_over import HandOver
+
+PRELOADED = ("pandas", "pyarrow", "altair", "streamlit.web.server.starlette.starlette_server", "uvicorn")
+OPTIONS = {
+    "server_address": "127.0.0.1",
+    "server_headless": True,
+    "server_enableCORS": False,
+    "server_enableXsrfProtection": False,
+    "server_fileWatcherType": "none",
+    "server_runOnSave": False,
+    "browser_gatherUsageStats": False,
+    "global_developmentMode": False,
+    "client_toolbarMode": "viewer",
+}
+FIRST_RUN_SECONDS = 1.5
+"""How long the first run of the script may delay the app: a script that takes longer goes on in the page."""
+
+
+def main() -> int:
+    """Loads Streamlit, waits for the program, serves it until the jail is closed."""
+    port = int(sys.argv[1])
+    bootstrap = importlib.import_module("streamlit.web.bootstrap")
+    if "--preload" in sys.argv:
+        for name in PRELOADED:
+            importlib.import_module(name)
+    hand_over = HandOver(port)
+    try:
+        program.load(hand_over.path)
+    except SyntaxError as error:
+        sys.stderr.write(program.told(error))
+        return 1
+    options = {**OPTIONS, "server_port": port}
+    sys.path[:] = [place for place in sys.path if place != "/sandbox"]
+    threading.Thread(target=_tell_ready, args=(port, hand_over), daemon=True).start()
+    bootstrap.load_config_options(options)
+    bootstrap.run(hand_over.path, False, [], options)
+    return 0
+
+
+def _tell_ready(port: int, hand_over: HandOver) -> None:
+    """Waits for the server, then has the script run once as a page would, so that its faults are known."""
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5) as answer:
+                if answer.status == 200:
+                    break
+        except OSError:
+            time.sleep(0.02)
+    first = threading.Thread(target=_run_once, args=(port,), daemon=True)
+    first.start()
+    first.join(FIRST_RUN_SECONDS)
+    hand_over.ready()
+
+
+def _run_once(port: int) -> None:
+    connect: Any = importlib.import_module("websockets.sync.client").connect
+    back: Any = importlib.import_module("streamlit.proto.BackMsg_pb2").BackMsg()
+    forward: Any = importlib.import_module("streamlit.proto.ForwardMsg_pb2").ForwardMsg
+    back.rerun_script.query_string = ""
+    back.rerun_script.SetInParent()
+    with connect(f"ws://127.0.0.1:{port}/_stcore/stream", subprotocols=["streamlit"], max_size=None) as page:
+        page.send(back.SerializeToString())
+        while forward.FromString(page.recv()).WhichOneof("type") != "script_finished":
+            pass
+
+
+if __name__ == "__main__":
+    sys.exit(main())
