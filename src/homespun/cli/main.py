@@ -25,6 +25,8 @@ VERBS = {
     "route": ("route:app", "Fit, evaluate and explain a router."),
     "serve": ("serve:serve", "Serve the gateway: one OpenAI-compatible address, routed by quality and price."),
     "keys": ("keys:app", "Make, list, limit and revoke keys of the gateway."),
+    "run-code": ("run_code:run_code", "Run a generated program in the sandbox, and show what came of it."),
+    "arena": ("arena:arena", "Serve the battle room: programs run, people play with both, votes become a ranking."),
     "rank": ("rank:rank", "Rank models by the votes of those who compared them."),
     "runs": ("runs:app", "List, show and compare runs."),
     "doctor": ("doctor:doctor", "Check this machine for what the work needs."),
