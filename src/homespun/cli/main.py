@@ -28,6 +28,7 @@ VERBS = {
     "run-code": ("run_code:run_code", "Run a generated program in the sandbox, and show what came of it."),
     "arena": ("arena:arena", "Serve the battle room: programs run, people play with both, votes become a ranking."),
     "rank": ("rank:rank", "Rank models by the votes of those who compared them."),
+    "sandbox": ("sandbox:app", "Install the packages that programs find installed, or see them."),
     "runs": ("runs:app", "List, show and compare runs."),
     "doctor": ("doctor:doctor", "Check this machine for what the work needs."),
 }
