@@ -19,6 +19,13 @@ command -v chromium >/dev/null || missing+=(chromium)
 ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 || missing+=(postgresql)
 command -v systemd-analyze >/dev/null || missing+=(systemd)
 command -v curl >/dev/null || missing+=(curl)
+# What generated programs are compiled with (a sandbox sees /usr/bin alone), and the stronger of the two sandboxes.
+[ -x /usr/bin/gcc ] || missing+=(gcc libc6-dev)
+[ -x /usr/bin/g++ ] || missing+=(g++)
+[ -x /usr/bin/go ] || missing+=(golang-go)
+[ -x /usr/bin/rustc ] || missing+=(rustc)
+[ -x /usr/bin/javac ] || missing+=(default-jdk-headless)
+command -v runsc >/dev/null || missing+=(runsc)
 if ((${#missing[@]})); then
   if [ "$(id -u)" = 0 ]; then as_root=(); elif sudo -n true 2>/dev/null; then as_root=(sudo -n); else
     stop "please install: apt-get install ${missing[*]}"
@@ -55,6 +62,8 @@ if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
   say "completing torch"
   "${pip[@]}" install "$(grep '^torch==' requirements.lock)" >"$log" 2>&1 || { tail -n 8 "$log" >&2; stop "pip failed"; }
 fi
+say "installing the packages that generated programs find warm"
+.venv/bin/homespun sandbox install || stop "homespun sandbox install failed"
 # The contract tests drive the gateway with the official Node client, under the Node that pyright brings.
 say "installing the Node client of the tests"
 .venv/bin/python tools/node_client.py >"$log" 2>&1 || { tail -n 5 "$log" >&2; stop "npm failed"; }

@@ -1,4 +1,4 @@
-"""One whole turn of the loop: recorded answers → verdicts → confidence → outcomes → router → report.
+"""One whole turn of the loop: recorded answers → verdicts → confidence → outcomes → router → battles → report.
 
 Every stage is a run of its own, so a turn that was killed goes on by the same call, and a finished one
 returns at once. A recipe is a function that returns a `Turn`; vary it with `dataclasses.replace`.
@@ -15,6 +15,7 @@ from homespun import data
 from homespun.confidence import calibrate as confidence
 from homespun.errors import DataError
 from homespun.evals import grade as grading
+from homespun.recipes.battles import Battled, Battles, battle
 from homespun.records import Decision
 from homespun.router import explain, outcomes_from
 from homespun.router import fit as routing
@@ -123,6 +124,8 @@ class Turn:
     """Several completions per problem of one model: what confidence is measured on."""
     datasets: tuple[str, ...] = ("gsm8k", "svamp", "strategyqa", "date", "sports")
     """Data sets that are routed together; SayCan's plans are graded but have too few usable cells to route."""
+    battles: Battles | None = None
+    """Battles between recorded programs; none: the stage is left out."""
     seed: int = 0
     """Random seed of every stage."""
 
@@ -141,6 +144,7 @@ def recorded() -> Turn:
         problems=folder / "problems.parquet",
         greedy=folder / "greedy.parquet",
         variations=folder / "variations.parquet",
+        battles=Battles(),
     )
 
 
@@ -154,6 +158,7 @@ class Turned(NamedTuple):
     n: int
     examples: list[str]
     folders: dict[str, Path]
+    battles: Battled | None = None
 
 
 def turn(config: Turn, *, watch: Watch, root: Path | None = None) -> Turned:
@@ -184,6 +189,11 @@ def turn(config: Turn, *, watch: Watch, root: Path | None = None) -> Turned:
         routing.fit(outcomes, router, seed=config.seed, progress=progress)
     with watch("replaying held-out questions") as progress:
         evaluated = routing.evaluate(router, outcomes, root=root, progress=progress)
+    fought = None
+    if config.battles is not None:
+        with watch("running battles") as progress:
+            fought = battle(config.battles, progress=progress, root=root)
+    folders = {"grade": greedy.folder, "calibrate": across.run, "router": router, "route": evaluated.run}
     return Turned(
         grades=greedy.rows,
         calibration=[*calibrated.rows, *across.rows],
@@ -191,7 +201,8 @@ def turn(config: Turn, *, watch: Watch, root: Path | None = None) -> Turned:
         routes=evaluated.rows,
         n=evaluated.n,
         examples=_examples(evaluated),
-        folders={"grade": greedy.folder, "calibrate": across.run, "router": router, "route": evaluated.run},
+        folders=folders | ({"battles": fought.folder} if fought is not None else {}),
+        battles=fought,
     )
 
 
@@ -215,6 +226,8 @@ def make(
     """
     turned = turn(config, watch=watch, root=root)
     made = {"grade": "summary", "calibrate": "rows", "route": "rows"}
+    if turned.battles is not None:
+        made["battles"] = "ratings"
     inputs = {stage: turned.folders[stage] / f"{table}.parquet" for stage, table in made.items()}
     tables = {"grades": turned.grades, "calibration": turned.calibration, "routes": turned.routes}
     with open_run("demo", config.name, config={"datasets": config.datasets}, inputs=inputs, root=root) as run:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from homespun.recipes.battle_page import add_battles
 from homespun.recipes.loop import Turned
 from homespun.runs.report import Column, Page
 
@@ -65,6 +66,8 @@ def write(turned: Turned, folder: Path) -> Path:
     _routes(page, turned, folder)
     _confidence(page, turned, folder)
     _grades(page, turned)
+    if turned.battles is not None:
+        add_battles(page, turned.battles, folder)
     page.section("Where the numbers come from", "Each stage is a run: its folder holds the tables and run.json.")
     page.verbatim("\n".join(f"{stage:<10} {path}" for stage, path in turned.folders.items()))
     return page.write(folder / "report.html")

@@ -1,5 +1,6 @@
 """Reports: one HTML file that stands alone (no network, no script), its plots inline as SVG and beside it as PNG."""
 
+import base64
 import html
 import io
 import re
@@ -75,6 +76,15 @@ class Page:
         picture = svg(figure, salt=caption)
         label = html.escape(caption)
         self._body.append(f'<figure role="img" aria-label="{label}">{picture}<figcaption>{label}</figcaption></figure>')
+
+    def pictures(self, pictures: Sequence[tuple[bytes, str]]) -> None:
+        """PNG pictures side by side, each with its caption; they lie inside the page."""
+        inner = "".join(
+            f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+            for png, caption in pictures
+        )
+        self._body.append(f'<div class="pictures">{inner}</div>')
 
     def verbatim(self, text: str, summary: str | None = None) -> None:
         """Preformatted text, folded behind ``summary`` when that is given."""

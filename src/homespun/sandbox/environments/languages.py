@@ -18,6 +18,8 @@ from homespun.sandbox.jail.types import Bind, Bounds, Jail, Job, Outcome
 from homespun.sandbox.reply.compiled import without_comments
 
 PROGRAM = "/tmp/program"
+INSIDE = "/usr/bin:/bin"
+"""Where compilers must lie to be seen inside a jail; others of the host's are not."""
 _REFUSED = ".refused-by-the-compiler"
 _PACKAGE = re.compile(r"^\s*package\s+([\w.]{1,200})\s*;", re.MULTILINE)
 _SAFE = re.compile(r"[\w$][\w$.-]{0,200}\Z")
@@ -71,7 +73,9 @@ LANGUAGES: dict[str, Language] = {
 
 def available() -> dict[str, bool]:
     """Whether each compiled language can run here."""
-    return {name: not item.needs or shutil.which(item.needs) is not None for name, item in LANGUAGES.items()}
+    return {
+        name: not item.needs or shutil.which(item.needs, path=INSIDE) is not None for name, item in LANGUAGES.items()
+    }
 
 
 def run(work: Work, jail: Jail) -> Ran:
@@ -81,7 +85,7 @@ def run(work: Work, jail: Jail) -> Ran:
         SandboxError: the compiler is not installed, or the jail cannot be had.
     """
     language = LANGUAGES[work.found.language]
-    if language.needs and shutil.which(language.needs) is None:
+    if language.needs and shutil.which(language.needs, path=INSIDE) is None:
         raise SandboxError(
             f"{language.needs} is not installed, so {work.found.language} cannot run",
             "sandbox",
