@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 
 from homespun import data
-from homespun.arena.leaderboard import leaderboard
 from homespun.arena.examples import SCRIPTED, examples, scripted_replies
+from homespun.arena.leaderboard import leaderboard
 from homespun.arena.pairing import Draw, Pairing
 from homespun.errors import SandboxError
 from homespun.models.smollm2 import cache_folder

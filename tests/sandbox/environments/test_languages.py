@@ -13,7 +13,7 @@ from homespun.sandbox.reply import Found, read_reply
 
 HELLO = {
     "c": '#include <stdio.h>\n#include <math.h>\nint main(void) { printf("%.0f\\n", sqrt(49)); return 3; }',
-    "cpp": "#include <iostream>\n#include <vector>\nint main() { std::vector v{3, 4}; std::cout << v[0] + v[1]; return 3; }",
+    "cpp": "#include <iostream>\n#include <vector>\nint main() { std::vector v{3, 4}; std::cout << v[0] + 4; return 3; }",
     "go": 'package main\nimport (\n"fmt"\n"os"\n)\nfunc main() { fmt.Println(3 + 4); os.Exit(3) }',
     "rust": 'fn main() { println!("{}", (1..=2).map(|x| x * 2 + 1).sum::<i32>() - 1); std::process::exit(3); }',
     "java": "package a.b;\npublic class Seven { public static void main(String[] a) "
@@ -97,7 +97,7 @@ def test_hostile_names_never_reach_the_shell(layers: Layers) -> None:
 
 def test_missing_compiler_is_one_clear_line(layers: Layers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(languages.shutil, "which", lambda name, path: None)
-    with pytest.raises(SandboxError, match="gcc is not installed, so c cannot run.*apt install gcc"):
+    with pytest.raises(SandboxError, match=r"gcc is not installed, so c cannot run.*apt install gcc"):
         ran("c", "int main(void) { return 0; }", layers)
     assert languages.available()["javascript"]
     assert not languages.available()["go"]
