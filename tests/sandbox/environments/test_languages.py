@@ -13,7 +13,7 @@ from homespun.sandbox.reply import Found, read_reply
 
 HELLO = {
     "c": '#include <stdio.h>\n#include <math.h>\nint main(void) { printf("%.0f\\n", sqrt(49)); return 3; }',
-    "cpp": "#include <iostream>\n#include <vector>\nint main() { std::vector v{3, 4}; std::cout << v[0] + 4; return 3; }",
+    "cpp": "#include <iostream>\nint main() { auto v{3}; std::cout << v + 4; return 3; }",
     "go": 'package main\nimport (\n"fmt"\n"os"\n)\nfunc main() { fmt.Println(3 + 4); os.Exit(3) }',
     "rust": 'fn main() { println!("{}", (1..=2).map(|x| x * 2 + 1).sum::<i32>() - 1); std::process::exit(3); }',
     "java": "package a.b;\npublic class Seven { public static void main(String[] a) "
