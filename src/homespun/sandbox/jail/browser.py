@@ -17,7 +17,7 @@ import os
 
 from homespun.errors import SandboxError
 from homespun.sandbox.jail import system
-from homespun.sandbox.jail.command import mounted, namespaces, unprivileged
+from homespun.sandbox.jail.command import binary, mounted, namespaces, unprivileged
 from homespun.sandbox.jail.types import Job
 from homespun.sandbox.seccomp import browser_filter
 
@@ -39,17 +39,17 @@ def browser_command(job: Job) -> list[str]:
     """
     if job.gate is not None and job.gate.direction != "out":
         raise SandboxError("a browser's gate leads out, not in", "sandbox")
-    filter_fd = os.memfd_create("filter")
-    os.write(filter_fd, browser_filter())
-    os.lseek(filter_fd, 0, os.SEEK_SET)
-    kept = fcntl.fcntl(filter_fd, fcntl.F_DUPFD, FIRST_FD)  # not closed on exec
-    os.close(filter_fd)
+    arguments = [*namespaces(USER), *mounted(job, USER), "--seccomp", _kept(browser_filter())]
+    number = _kept("\0".join(arguments).encode() + b"\0")
     limits = ("/usr/bin/prlimit", "--core=0", f"--data={job.bounds.memory_mb << 20}", "--")
-    return [
-        *namespaces(USER),
-        *mounted(job),
-        *("--seccomp", str(kept), "--"),
-        *unprivileged(USER),
-        *limits,
-        *system.entry(job),
-    ]
+    return [binary(), "--args", number, "--", *unprivileged(USER), *limits, *system.entry(job)]
+
+
+def _kept(content: bytes) -> str:
+    """The number of a descriptor that outlives exec, for bwrap to read ``content`` from."""
+    number = os.memfd_create("homespun")
+    os.write(number, content)
+    os.lseek(number, 0, os.SEEK_SET)
+    kept = fcntl.fcntl(number, fcntl.F_DUPFD, FIRST_FD)
+    os.close(number)
+    return str(kept)

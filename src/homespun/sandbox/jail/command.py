@@ -2,12 +2,13 @@
 
 import os
 import shutil
+import stat
 from functools import cache
 from pathlib import Path
 
 from homespun.errors import SandboxError
 from homespun.sandbox.jail import system
-from homespun.sandbox.jail.types import WORK, Job
+from homespun.sandbox.jail.types import WORK, Gate, Job
 
 SETPRIV = "/usr/bin/setpriv"
 SHARED_MEMORY = "/dev/shm"
@@ -29,12 +30,12 @@ def binary() -> str:
 
 
 def namespaces(user: int) -> list[str]:
-    """bwrap itself, and what is the job's own: namespaces, session, host name, an empty environment, no capability.
+    """Arguments for what is the job's own: namespaces, session, host name, an empty environment, no capability.
 
     Started by root, bwrap keeps the three capabilities that ``unprivileged`` gives up; started by a user, it makes a
     user namespace in which that user is ``user``.
     """
-    line = [binary(), "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    line = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
     line += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv", "--cap-drop", "ALL"]
     if os.geteuid() == 0:
         for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
@@ -52,8 +53,12 @@ def unprivileged(user: int) -> list[str]:
     return [*line, "--inh-caps=-all", "--no-new-privs", "--"]
 
 
-def mounted(job: Job) -> list[str]:
-    """What the job sees: the system, its own folders, its variables; nothing else, and it starts in /work."""
+def mounted(job: Job, user: int) -> list[str]:
+    """Arguments for what the job sees: the system, its own folders and variables; it starts in /work.
+
+    Raises:
+        SandboxError: the user of the job cannot reach its gate.
+    """
     line: list[str] = []
     for name, value in {**system.VARIABLES, **job.variables}.items():
         line += ["--setenv", name, value]
@@ -65,7 +70,21 @@ def mounted(job: Job) -> list[str]:
     for bind in job.binds:
         line += ["--ro-bind", str(bind.outside), bind.inside]
     if job.gate is not None:
+        _check_gate(job.gate)
         line += ["--ro-bind", str(job.gate.socket), system.GATE]
     if job.output is not None:
+        if os.geteuid() == 0:
+            os.chown(job.output, user, user)
         line += ["--bind", str(job.output), "/out"]
     return [*line, "--chdir", WORK, "--remount-ro", "/"]
+
+
+def _check_gate(gate: Gate) -> None:
+    try:
+        mode = os.stat(gate.socket).st_mode
+    except OSError as error:
+        raise SandboxError(f"no gate: {error.strerror}", str(gate.socket)) from None
+    if os.geteuid() == 0 and not mode & stat.S_IWOTH:
+        raise SandboxError(
+            "the job's user may not connect to its gate", str(gate.socket), "mode 0666, in a folder of mode 0700"
+        )

@@ -1,0 +1,257 @@
+"""A job that runs under bwrap: one thread of ours starts it, hears it, ends it and clears up after it."""
+
+import contextlib
+import os
+import secrets
+import select
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from homespun.errors import SandboxError
+from homespun.sandbox.jail import files, groups, limits, users
+from homespun.sandbox.jail.types import Job, Outcome, Status
+from homespun.sandbox.jail.verdict import Stopped, exit_code, status
+
+ALONE_SECONDS = 4 * 3600.0
+"""A job that nobody waits for (an app that is played with) is ended after this long, or after its own wall clock if
+that is longer."""
+END_SECONDS = 20.0
+"""What the kernel may take to end all processes of a jail."""
+BLOCK = 1 << 16
+
+
+class Handed:
+    """Descriptors that bwrap inherits, and what it is to read from them."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+
+    def content(self, content: bytes) -> str:
+        """A file in memory; its number, for a command line."""
+        number = os.memfd_create("homespun")
+        self.numbers.append(number)
+        os.write(number, content)
+        os.lseek(number, 0, os.SEEK_SET)
+        return str(number)
+
+    def close(self) -> None:
+        """Closes our side of them."""
+        while self.numbers:
+            os.close(self.numbers.pop())
+
+
+Line = Callable[[Job, int, Handed], tuple[Sequence[str], Sequence[str]]]
+"""(job, its user, descriptors) → arguments of bwrap, and the command that it starts."""
+
+
+class JailedJob:
+    """A job under bwrap; the driver says how its command line is made.
+
+    The thread that starts a job must live as long as the job, since the kernel kills the jail when it ends: so it is
+    one of ours, not the caller's.
+    """
+
+    def __init__(self, job: Job, bwrap: str, line: Line) -> None:
+        self.job = job
+        self._bwrap, self._line = bwrap, line
+        self._started = time.monotonic()
+        self._output, self._error = bytearray(), bytearray()
+        self._stopped: Stopped | None = None
+        self._outcome = Outcome(status="unavailable")
+        self._failure: Exception | None = None
+        self._first: int | None = None  # pidfd of the jail's first process
+        self._lock = threading.Lock()  # over _stopped, _first
+        self._ready, self._done = threading.Event(), threading.Event()
+        threading.Thread(target=self._live, name="jail", daemon=True).start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    @property
+    def alive(self) -> bool:
+        """Whether its command still runs."""
+        return not self._done.is_set()
+
+    def said(self) -> tuple[str, str]:
+        """Standard output and error so far."""
+        return bytes(self._output).decode(errors="replace"), bytes(self._error).decode(errors="replace")
+
+    def wait(self) -> Outcome:
+        """Blocks until it has ended or met its wall clock; everything of it is gone then."""
+        if not self._done.wait(max(0.0, self._started + self.job.bounds.seconds - time.monotonic())):
+            self._stop("timeout", f"stopped after {self.job.bounds.seconds:g} s")
+        self._done.wait()
+        return self._outcome
+
+    def kill(self) -> Outcome:
+        """Ends it now; everything of it is gone then."""
+        self._stop("failed", "stopped")
+        self._done.wait()
+        return self._outcome
+
+    def _live(self) -> None:
+        try:
+            with ExitStack() as held:
+                self._start_and_watch(held)
+        except Exception as error:  # told to whoever waits in the constructor; never raised for what a program does
+            self._failure = error
+            self._outcome = Outcome(status="unavailable", stderr=str(error))
+        finally:
+            self._done.set()
+            self._ready.set()
+
+    def _start_and_watch(self, held: ExitStack) -> None:
+        user = held.enter_context(users.taken())
+        group = groups.make(self.job.bounds)
+        if group is not None:
+            held.callback(group.remove)
+        marker = f".{secrets.token_hex(8)}"
+        info, told = os.pipe()
+        held.callback(os.close, info)
+        blocked, let_go = os.pipe()
+        go = held.enter_context(os.fdopen(let_go, "wb", buffering=0))
+        process = self._spawn(user, group, marker, blocked, told)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        held.enter_context(process.stdout)
+        held.enter_context(process.stderr)
+        monitor = os.pidfd_open(process.pid)
+        held.callback(os.close, monitor)
+        held.callback(self._clear, process)
+        folder = self._prepare(held, info, user, group, marker)
+        if folder is not None:
+            go.write(b"x")
+        go.close()
+        self._ready.set()
+        self._hear(process.stdout.fileno(), process.stderr.fileno(), monitor)
+        code = exit_code(process.wait())
+        self._clear(process)
+        self._hear(process.stdout.fileno(), process.stderr.fileno(), None)
+        self._outcome = self._ended(code, folder, group)
+
+    def _spawn(
+        self, user: int, group: groups.Group | None, marker: str, blocked: int, told: int
+    ) -> "subprocess.Popen[bytes]":
+        handed = Handed()
+        handed.numbers += [blocked, told]
+        try:
+            arguments, command = self._line(self.job, user, handed)
+            own = ("--perms", "0555", "--dir", f"/{marker}", "--block-fd", str(blocked), "--info-fd", str(told))
+            number = handed.content("\0".join((*own, *arguments)).encode() + b"\0")
+            if group is not None:
+                group.enter()
+            try:
+                return subprocess.Popen(
+                    [self._bwrap, "--args", number, "--", *command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    pass_fds=handed.numbers,
+                    start_new_session=True,
+                    env={},
+                    bufsize=0,
+                )
+            finally:
+                if group is not None:
+                    group.leave()
+        finally:
+            handed.close()
+
+    def _prepare(self, held: ExitStack, info: int, user: int, group: groups.Group | None, marker: str) -> int | None:
+        """Bounds the jail while it is being made, then writes the job's files; the descriptor of /work, or None."""
+        pid = files.told_pid(info)
+        if pid is None:
+            return None
+        try:
+            first = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return None
+        held.callback(os.close, first)
+        with self._lock:
+            self._first = first
+        try:
+            if group is not None:
+                group.add(pid)
+            limits.limit(pid, self.job.bounds, memory=group is None or not group.limits_memory)
+        except ProcessLookupError:
+            return None
+        folder = files.open_work(pid, marker)
+        if folder is not None:
+            held.callback(os.close, folder)
+            files.write_all(folder, self.job.files, user if os.geteuid() == 0 else None)
+        return folder
+
+    def _hear(self, output: int, error: int, monitor: int | None) -> None:
+        """Reads what it writes, until ``monitor`` has ended, or without one until nobody is left who could write."""
+        poll = select.poll()
+        into = {output: self._output, error: self._error}
+        for number in (*into, *(() if monitor is None else (monitor,))):
+            poll.register(number, select.POLLIN)
+        open_ends = set(into)
+        last = self._started + max(self.job.bounds.seconds, ALONE_SECONDS)
+        while open_ends or monitor is not None:
+            for number, _ in poll.poll(max(0.0, last - time.monotonic()) * 1000):
+                if number == monitor:
+                    return
+                block = os.read(number, BLOCK)
+                if not block:
+                    poll.unregister(number)
+                    open_ends.discard(number)
+                self._keep(into[number], block)
+            if time.monotonic() > last:
+                self._stop("timeout", "stopped: nobody waited for it")
+                last = float("inf")
+
+    def _keep(self, into: bytearray, block: bytes) -> None:
+        room = self.job.bounds.output_bytes - len(into)
+        into += block[: max(0, room)]
+        if len(block) > room:
+            self._stop("failed", f"stopped: it wrote more than {self.job.bounds.output_bytes} bytes")
+
+    def _stop(self, status: Status, why: str) -> None:
+        with self._lock:
+            if self._done.is_set() or self._first is None:
+                return
+            self._stopped = self._stopped or Stopped(status=status, why=why)
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._first, signal.SIGKILL)
+
+    def _clear(self, process: "subprocess.Popen[bytes]") -> None:
+        """Kills the jail's first process, and with it all others, and waits until the kernel says that none is left."""
+        with self._lock:
+            first, self._first = self._first, None
+        if first is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(first, signal.SIGKILL)
+            ended = select.poll()
+            ended.register(first, select.POLLIN)
+            if not ended.poll(END_SECONDS * 1000):
+                raise SandboxError("a job cannot be ended: the kernel holds one of its processes", "sandbox")
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+    def _ended(self, code: int, folder: int | None, group: groups.Group | None) -> Outcome:
+        seconds = time.monotonic() - self._started
+        stdout, stderr = self.said()
+        if folder is None:
+            return Outcome(status="unavailable", stdout=stdout, stderr=stderr, seconds=seconds)
+        stopped = self._stopped
+        if stopped is None:
+            how: Status = status(code, stderr, ran_out=group is not None and group.ran_out())
+        else:
+            how = stopped.status
+            stderr += ("\n" if stderr and not stderr.endswith("\n") else "") + stopped.why
+        return Outcome(
+            status=how,
+            exit_code=code,
+            stdout=stdout,
+            stderr=stderr,
+            seconds=seconds,
+            files=files.collect(folder, self.job.collect),
+            peak_mb=group.peak_mb() if group is not None else None,
+        )
