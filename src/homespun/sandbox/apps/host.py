@@ -12,9 +12,11 @@ and gives the apps a domain that it uses for nothing else, best one of the Publi
 ids that cannot be guessed.
 """
 
+import asyncio
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -49,6 +51,8 @@ class AppHost:
         self._folder: Path | None = None
         self._origins: Origins | None = None
         self._parents: tuple[str, ...] = ()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
 
     async def start(
         self,
@@ -82,6 +86,7 @@ class AppHost:
         self._origins = Origins(pattern, int(outer.addresses[0][1]))
         await web.UnixSite(inner, str(self.socket)).start()
         os.chmod(self.socket, 0o666)  # its folder is ours alone; the browser's jail mounts the socket itself
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         self._shelf.start()
 
     async def _runner(self, *, inner: bool) -> web.ServerRunner:
@@ -119,7 +124,9 @@ class AppHost:
         return self._origins.source()
 
     def publish(self, run_id: str, app: Site | Service) -> str:
-        """Opens an app and returns its origin. A former app of the same run is closed.
+        """Opens an app and returns its origin. The host owns it from here on: it ends the app's job with the app.
+
+        A former app of the same run is closed.
 
         Raises:
             ConfigError: the id cannot be a label of a DNS name.
@@ -135,8 +142,16 @@ class AppHost:
         return origin
 
     def withdraw(self, run_id: str) -> None:
-        """Closes an app, if it is open, and drops who is connected to it. The job behind it is the caller's to end."""
-        self._shelf.take(run_id)
+        """Closes an app, if it is open, and ends the job behind it.
+
+        In the host's event loop this returns at once; in another thread, when the job has ended.
+        """
+        if self._loop is None:
+            return
+        if threading.get_ident() == self._thread:
+            self._shelf.take(run_id)
+        else:
+            asyncio.run_coroutine_threadsafe(self._shelf.taken(run_id), self._loop).result()
 
     def state(self, run_id: str) -> State:
         """``open``, ``dead`` (its job has ended, a page says so) or ``closed``."""
@@ -156,15 +171,15 @@ class AppHost:
         named = admission.authority(request)
         run = self._origins.run(named) if self._origins is not None and named is not None else None
         if run is None:
-            return _page(421, "No app has this name.", _NOBODY)
+            return pages.told(421, "No app has this name.", _NOBODY)
         app = self._shelf.get(run)
         if app is None:
-            return _page(404, "No app is open here, or not any more. Run the program again.", _NOBODY)
+            return pages.told(404, "No app is open here, or not any more. Run the program again.", _NOBODY)
         refused = admission.refusal(request, app.origin, self._parents, inner=inner)
         if refused is not None:
-            return _page(*refused, app.headers)
+            return pages.told(*refused, app.headers)
         if len(app.under_way) >= self._limits.connections:
-            return _page(503, "Too much at once for this app.", app.headers)
+            return pages.told(503, "Too much at once for this app.", app.headers)
         self._shelf.touch(run, app)
         app.under_way.append(request)
         try:
@@ -178,13 +193,9 @@ class AppHost:
         if not path.startswith(logger.RESERVED):
             return None
         if path != logger.PATH:
-            return _page(404, "No such file.", app.headers)
+            return pages.told(404, "No such file.", app.headers)
         body = logger.script(run, self._parents)
         return web.Response(body=body, content_type="text/javascript", charset="utf-8", headers=app.headers)
-
-
-def _page(status: int, text: str, headers: dict[str, str]) -> web.Response:
-    return web.Response(status=status, body=pages.page(status, text), content_type="text/html", headers=headers)
 
 
 def _not_started() -> SandboxError:

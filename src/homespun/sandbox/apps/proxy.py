@@ -52,7 +52,7 @@ class ServiceHandler:
     """
 
     def __init__(self, service: Service, origin: str, limits: Limits, *, trustworthy: bool) -> None:
-        self._running = service.running
+        self._running, self._inlet = service.running, service.inlet
         self._origin, self._limits, self._trustworthy = origin, limits, trustworthy
         self._cookies: set[str] = set()
         self._session = aiohttp.ClientSession(
@@ -71,15 +71,17 @@ class ServiceHandler:
         return "open" if self._running.alive else "dead"
 
     async def close(self) -> None:
-        """Drops what is on its way to the app."""
+        """Ends the job, and drops what is on its way to it."""
         await self._session.close()
+        await asyncio.to_thread(self._running.kill)
+        self._inlet.close()
 
     async def answer(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
         """What the app answers, cleaned; a page of ours if it does not."""
         if request.method not in METHODS:
-            return _told(405, "The app cannot be asked that way.", headers)
+            return pages.told(405, "The app cannot be asked that way.", headers)
         if not self._running.alive:
-            return _told(502, "The program has ended, so its app is gone. Run it again to play on.", headers)
+            return pages.told(502, "The program has ended, so its app is gone. Run it again to play on.", headers)
         sent = rules.to_app(request.headers, self._origin, self._cookies)
         try:
             if request.method == "GET" and request.headers.get("Upgrade", "").lower() == "websocket":
@@ -87,11 +89,11 @@ class ServiceHandler:
             async with asyncio.timeout(self._limits.answer_seconds):
                 answer = await self._ask(request, sent)
         except TooLarge:
-            return _told(413, f"More than {self._limits.request_bytes >> 20} MiB in one request.", headers)
+            return pages.told(413, f"More than {self._limits.request_bytes >> 20} MiB in one request.", headers)
         except TimeoutError:
-            return _told(504, "The app did not answer in time.", headers)
+            return pages.told(504, "The app did not answer in time.", headers)
         except (aiohttp.ClientError, OSError, ValueError):
-            return _told(502, "The app broke off or gave no answer that makes sense.", headers)
+            return pages.told(502, "The app broke off or gave no answer that makes sense.", headers)
         try:
             return await self._passed(request, answer, headers)
         finally:
@@ -126,14 +128,14 @@ class ServiceHandler:
         self, request: web.BaseRequest, answer: aiohttp.ClientResponse, headers: dict[str, str]
     ) -> web.StreamResponse:
         if answer.status < 200 or answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-            return _told(
+            return pages.told(
                 502, "The app gave an answer that nobody had asked for: packed, or in another protocol.", headers
             )
         passed = rules.from_app(answer.headers)
         if "Location" in answer.headers:
             place = rules.location(answer.headers["Location"], request.raw_path, self._origin)
             if place is None:
-                return _told(502, "The app tried to send you to another site. It was not followed.", headers)
+                return pages.told(502, "The app tried to send you to another site. It was not followed.", headers)
             passed["Location"] = place
         passed.update(headers)
         self._add_cookies(answer, passed)
@@ -183,7 +185,3 @@ class ServiceHandler:
 
 def _inside(request: web.BaseRequest) -> URL:
     return URL(rules.INSIDE + request.raw_path, encoded=True)
-
-
-def _told(status: int, text: str, headers: dict[str, str]) -> web.Response:
-    return web.Response(status=status, headers=headers, content_type="text/html", body=pages.page(status, text))

@@ -12,7 +12,7 @@ from aiohttp import web
 from homespun.sandbox.apps.limits import Limits
 
 OnClose = Callable[[str, str], Awaitable[None]]
-"""Called with a run's id and the reason when an app is closed of the host's accord; ends the job behind it."""
+"""Called with a run's id and the reason when an app is closed of the host's own accord."""
 State = Literal["open", "dead", "closed"]
 
 
@@ -77,12 +77,20 @@ class Shelf:
     def take(self, run: str) -> None:
         """Closes an app, if it is open, and drops who is connected to it."""
         app = self._apps.pop(run, None)
-        if app is None:
-            return
+        if app is not None:
+            self._drop(app)
+
+    async def taken(self, run: str) -> None:
+        """The same; returns when the job behind it has ended."""
+        app = self._apps.pop(run, None)
+        if app is not None:
+            await self._drop(app)
+
+    def _drop(self, app: App) -> "asyncio.Task[None]":
         for request in app.under_way:
             if request.transport is not None:
                 request.transport.abort()
-        self._begin(app.handler.close())
+        return self._begin(app.handler.close())
 
     async def close(self) -> None:
         """Closes all apps, without a word to ``on_close``."""
@@ -98,10 +106,11 @@ class Shelf:
         if self._on_close is not None:
             self._begin(_awaited(self._on_close(run, why)))
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(work)
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
+        return task
 
     async def _reap(self) -> None:
         while True:
