@@ -1,10 +1,15 @@
 """Runs inside the jail, before the job's own command: ties a port of the loopback to the gate.
 
-``relay.py in PORT -- COMMAND``: keeps connections to the gate on offer; one that the host has taken (its first byte
-has come) is joined to PORT, where the command serves. ``relay.py out PORT -- COMMAND``: listens at PORT and joins what
-connects there to the gate. The relay ends with the command, with its exit code.
+``relay.py in PORT -- COMMAND``: keeps some connections to the gate on offer; one that the host has taken (its first
+byte has come) is joined to PORT, where the command serves. ``relay.py out PORT -- COMMAND``: listens at PORT and joins
+what connects there to the gate. The relay ends with the command, with its exit code.
+
+It runs as the job's user, so a hostile command can do to it whatever it likes: what the relay does is for the job
+alone, and nothing outside may rely on it. It uses nothing but the standard library, and neither ``site`` nor any other
+file of the job.
 """
 
+import contextlib
 import os
 import selectors
 import signal
@@ -13,37 +18,92 @@ import subprocess
 import sys
 
 GATE = "/run/gate"
+LOOPBACK = "127.0.0.1"
 OFFERS = 8
+"""Connections on offer at a time."""
+MOST_PAIRS = 256
+"""Connections that are joined at a time; more must wait."""
 BLOCK = 1 << 16
+MOST_WAITING = 4 * BLOCK
+"""Bytes that are read from one side before the other has taken them."""
+RETRY_SECONDS = 0.1
 
 
 class Pair:
-    """Two sockets, what has been read from each and is still to be written to the other."""
+    """Two sockets that are joined: what one says, the other hears, each direction until it is closed."""
 
     def __init__(self, left: socket.socket, right: socket.socket) -> None:
         self.ends = (left, right)
         self.waiting = (bytearray(), bytearray())  # for left, for right
-        self.open = [True, True]  # may still be read
+        self.reading = [True, True]  # from left, from right
+        self.writing = [True, True]  # to left, to right
+
+    def move(self, here: int, mask: int) -> None:
+        """Moves what can be moved at end ``here`` without waiting; raises OSError when an end is broken."""
+        there = 1 - here
+        if mask & selectors.EVENT_READ and self.reading[here]:
+            with contextlib.suppress(BlockingIOError):
+                block = self.ends[here].recv(BLOCK)
+                self.waiting[there].extend(block)
+                self.reading[here] = bool(block)
+        for side in (0, 1):
+            if self.waiting[side]:
+                with contextlib.suppress(BlockingIOError):
+                    del self.waiting[side][: self.ends[side].send(self.waiting[side])]
+            if self.writing[side] and not self.waiting[side] and not self.reading[1 - side]:
+                self.writing[side] = False
+                self.ends[side].shutdown(socket.SHUT_WR)
+
+    def events(self, side: int) -> int:
+        """What to wait for at an end."""
+        wanted = 0
+        if self.reading[side] and len(self.waiting[1 - side]) < MOST_WAITING:
+            wanted |= selectors.EVENT_READ
+        if self.waiting[side]:
+            wanted |= selectors.EVENT_WRITE
+        return wanted
+
+    @property
+    def done(self) -> bool:
+        """Whether both directions are closed."""
+        return not any(self.writing)
 
 
 class Relay:
+    """All connections between PORT and the gate, in one thread."""
+
     def __init__(self, direction: str, port: int) -> None:
         self.port = port
+        self.inward = direction == "in"
         self.selector = selectors.DefaultSelector()
         self.pairs: dict[socket.socket, Pair] = {}
         self.offers: set[socket.socket] = set()
-        self.direction = direction
-        if direction == "out":
-            self.listener = socket.create_server(("127.0.0.1", port), backlog=64)
+        self.listener: socket.socket | None = None
+        self.awake, woken = socket.socketpair()  # a signal writes to it: the command's end is seen at once
+        for end in (self.awake, woken):
+            end.setblocking(False)
+        self.selector.register(self.awake, selectors.EVENT_READ)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(woken.detach(), warn_on_full_buffer=False)
+        if not self.inward:
+            self.listener = socket.create_server((LOOPBACK, port), backlog=64)
             self.listener.setblocking(False)
-            self.selector.register(self.listener, selectors.EVENT_READ)
+            self._watch(self.listener, selectors.EVENT_READ)
 
     def turn(self) -> None:
-        if self.direction == "in":
+        """Waits until something can be moved, and moves it."""
+        if self.inward:
             self._offer()
-        for key, mask in self.selector.select(0.25):
+        elif self.listener is not None:
+            full = len(self.pairs) >= 2 * MOST_PAIRS
+            self._watch(self.listener, 0 if full else selectors.EVENT_READ)
+        waits = self.inward and len(self.offers) < OFFERS
+        for key, mask in self.selector.select(RETRY_SECONDS if waits else None):
             end = key.fileobj
-            if self.direction == "out" and end is self.listener:
+            if end is self.awake:
+                with contextlib.suppress(BlockingIOError):
+                    self.awake.recv(BLOCK)
+            elif end is self.listener:
                 self._accept()
             elif end in self.offers:
                 self._taken(end)
@@ -51,91 +111,76 @@ class Relay:
                 self._move(end, mask)
 
     def _offer(self) -> None:
-        while len(self.offers) < OFFERS:
-            end = socket.socket(socket.AF_UNIX)
-            try:
-                end.connect(GATE)
-            except OSError:
-                end.close()
+        while len(self.offers) < OFFERS and len(self.pairs) < 2 * MOST_PAIRS:
+            end = self._connected()
+            if end is None:
                 return
-            end.setblocking(False)
             self.offers.add(end)
-            self.selector.register(end, selectors.EVENT_READ)
+            self._watch(end, selectors.EVENT_READ)
+
+    def _connected(self) -> socket.socket | None:
+        """A connection to the gate, or None if nobody listens there or too many wait."""
+        end = socket.socket(socket.AF_UNIX)
+        end.setblocking(False)
+        try:
+            end.connect(GATE)
+        except OSError:
+            end.close()
+            return None
+        return end
 
     def _taken(self, end: socket.socket) -> None:
         self.offers.discard(end)
-        self.selector.unregister(end)
+        self._watch(end, 0)
         try:
             if not end.recv(1, socket.MSG_PEEK):
-                raise OSError
-            self._join(end, socket.create_connection(("127.0.0.1", self.port), 5))
+                raise ConnectionResetError
+            self._join(end, socket.create_connection((LOOPBACK, self.port), timeout=RETRY_SECONDS))
+        except BlockingIOError:
+            self.offers.add(end)
+            self._watch(end, selectors.EVENT_READ)
         except OSError:
             end.close()
 
     def _accept(self) -> None:
+        assert self.listener is not None
         try:
             end, _ = self.listener.accept()
         except OSError:
             return
-        gate = socket.socket(socket.AF_UNIX)
-        try:
-            gate.connect(GATE)
-        except OSError:
+        gate = self._connected()
+        if gate is None:
             end.close()
-            gate.close()
-            return
-        self._join(end, gate)
+        else:
+            self._join(end, gate)
 
     def _join(self, left: socket.socket, right: socket.socket) -> None:
         pair = Pair(left, right)
         for end in pair.ends:
             end.setblocking(False)
             self.pairs[end] = pair
-            self.selector.register(end, selectors.EVENT_READ)
+            self._watch(end, selectors.EVENT_READ)
 
     def _move(self, end: socket.socket, mask: int) -> None:
         pair = self.pairs[end]
-        here = pair.ends.index(end)
-        there = 1 - here
         try:
-            if mask & selectors.EVENT_READ:
-                block = end.recv(BLOCK)
-                if block:
-                    pair.waiting[there].extend(block)
-                else:
-                    pair.open[here] = False
-            for side in (here, there):
-                if pair.waiting[side]:
-                    try:
-                        del pair.waiting[side][: pair.ends[side].send(pair.waiting[side])]
-                    except BlockingIOError:
-                        pass
-                if not pair.waiting[side] and not pair.open[1 - side]:
-                    pair.ends[side].shutdown(socket.SHUT_WR)
-                    pair.open[1 - side] = None
-        except BlockingIOError:
-            pass
+            pair.move(pair.ends.index(end), mask)
         except OSError:
             self._close(pair)
             return
-        if all(state is None for state in pair.open):
+        if pair.done:
             self._close(pair)
             return
         for side in (0, 1):
-            events = 0
-            if pair.open[side] and len(pair.waiting[1 - side]) < BLOCK * 4:
-                events |= selectors.EVENT_READ
-            if pair.waiting[side]:
-                events |= selectors.EVENT_WRITE
-            self._watch(pair.ends[side], events)
+            self._watch(pair.ends[side], pair.events(side))
 
     def _watch(self, end: socket.socket, events: int) -> None:
-        known = end in self.selector.get_map()
-        if events and known:
-            self.selector.modify(end, events)
-        elif events:
+        known = self.selector.get_map().get(end)
+        if events and known is None:
             self.selector.register(end, events)
-        elif known:
+        elif events and known is not None and known.events != events:
+            self.selector.modify(end, events)
+        elif not events and known is not None:
             self.selector.unregister(end)
 
     def _close(self, pair: Pair) -> None:
@@ -146,16 +191,16 @@ class Relay:
 
 
 def main() -> int:
+    """Runs the command beside the relay; returns its exit code."""
     direction, port = sys.argv[1], int(sys.argv[2])
-    command = sys.argv[sys.argv.index("--") + 1 :]
     relay = Relay(direction, port)
-    child = subprocess.Popen(command, close_fds=False)  # a browser's pipes are its own; ours do not outlive exec
+    # what we were handed (a browser's pipes, say) is the command's; our own descriptors are closed on exec
+    child = subprocess.Popen(sys.argv[sys.argv.index("--") + 1 :], close_fds=False)
     while child.poll() is None:
         relay.turn()
-    code = child.returncode
-    return 128 - code if code < 0 else code
+    return 128 - child.returncode if child.returncode < 0 else child.returncode
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     sys.exit(main())
