@@ -56,14 +56,10 @@ class SiteHandler:
     async def answer(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
         """The file that the request names."""
         if request.method not in ("GET", "HEAD"):
-            return web.Response(
-                status=405, headers=headers | {"Allow": "GET, HEAD"}, body=pages.page(405, "Files only.")
-            )
+            return pages.told(405, "The app is files only.", headers | {"Allow": "GET, HEAD"})
         path = self._path(request)
         if path is None:
-            return web.Response(
-                status=404, headers=headers, content_type="text/html", body=pages.page(404, "The app has no such file.")
-            )
+            return pages.told(404, "The app has no such file.", headers)
         tag = self._tags[path]
         # no-cache: kept, but asked for again each time, since a run's files never outlive it on our side
         headers = headers | {"ETag": tag, "Cache-Control": "no-cache", "Accept-Ranges": "bytes"}

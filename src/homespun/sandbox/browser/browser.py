@@ -21,6 +21,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from homespun.errors import SandboxError
+from homespun.sandbox.apps.pages import NOTICE
 from homespun.sandbox.browser.jailed import chromium
 from homespun.sandbox.browser.shots import Action, Shot, is_blank
 
@@ -166,8 +167,12 @@ class Browser:
             page = await context.new_page()
             await page.set_content(html, wait_until="load", timeout=STEP_SECONDS * 1000)
             tall = await page.evaluate("() => document.documentElement.scrollHeight")
-            clip = {"x": 0, "y": 0, "width": width, "height": min(max(int(tall), height), TALLEST)}
-            return await page.screenshot(full_page=True, clip=clip, timeout=2 * STEP_SECONDS * 1000)
+            high = min(max(int(tall), height), TALLEST)
+            return await page.screenshot(
+                full_page=True,
+                clip={"x": 0, "y": 0, "width": width, "height": high},
+                timeout=2 * STEP_SECONDS * 1000,
+            )
         finally:
             await context.close()
 
@@ -200,6 +205,9 @@ async def _open(page: Page, url: str) -> tuple[str, bool]:
         if page.is_closed() or "crashed" in str(error):
             raise
         return f"the page could not be opened: {_first_line(error)}", False
+    notice = answer.headers.get(NOTICE.lower()) if answer else None
+    if notice is not None:  # the host's own page is no picture of the app
+        return notice, False
     status = answer.status if answer else 200
     return ("" if status < 400 else f"the app answered with status {status}"), True
 
