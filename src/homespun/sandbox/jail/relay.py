@@ -135,7 +135,10 @@ class Relay:
         try:
             if not end.recv(1, socket.MSG_PEEK):
                 raise ConnectionResetError
-            self._join(end, socket.create_connection((LOOPBACK, self.port), timeout=RETRY_SECONDS))
+            server = socket.socket()
+            server.setblocking(False)
+            server.connect_ex((LOOPBACK, self.port))  # as long as it is on its way it neither takes nor says anything
+            self._join(end, server)
         except BlockingIOError:
             self.offers.add(end)
             self._watch(end, selectors.EVENT_READ)
