@@ -9,7 +9,6 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -39,11 +38,10 @@ class Kind:
     port: int
     memory_mb: int = 1024
     """What the library needs at least, MiB."""
-    variables: tuple[tuple[str, str], ...] = ()
 
 
-def variables(kind: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment variables of every Python program."""
+def variables(**further: str) -> dict[str, str]:
+    """The environment variables of every Python program, and ``further`` ones."""
     return {
         "PYTHONPATH": f"{RUNNER}:{OWN_PYTHON}:{PYTHON_PACKAGES}",
         "PYTHONUTF8": "1",
@@ -51,7 +49,7 @@ def variables(kind: Mapping[str, str] | None = None) -> dict[str, str]:
         "MPLCONFIGDIR": "/tmp/matplotlib",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        **(kind or {}),
+        **further,
     }
 
 
@@ -84,7 +82,7 @@ class Waiting:
         job = Job(
             argv=(*words, "--preload") if preload else words,
             binds=binds(layers),
-            variables=variables(dict(kind.variables)),
+            variables=variables(PYTHONUNBUFFERED="1"),
             bounds=life,
             gate=self.inlet.gate(kind.port),
         )

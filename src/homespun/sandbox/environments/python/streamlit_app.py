@@ -1,6 +1,7 @@
 """Serves a Streamlit program: ``python -m inside.streamlit_app PORT [--preload]``."""
 
 import importlib
+import logging
 import sys
 import threading
 import time
@@ -21,6 +22,10 @@ OPTIONS = {
     "browser_gatherUsageStats": False,
     "global_developmentMode": False,
     "client_toolbarMode": "viewer",
+    "logger_level": "error",
+    "logger_messageFormat": "%(message)s",
+    "logger_enableRich": False,
+    "logger_hideWelcomeMessage": True,
 }
 FIRST_RUN_SECONDS = 1.5
 """How long the first run of the script may delay the app: a script that takes longer goes on in the page."""
@@ -42,9 +47,17 @@ def main() -> int:
     options = {**OPTIONS, "server_port": port}
     sys.path[:] = [place for place in sys.path if place != "/sandbox"]
     threading.Thread(target=_tell_ready, args=(port, hand_over), daemon=True).start()
+    logging.getLogger("streamlit.error_util").addFilter(_in_own_lines)
     bootstrap.load_config_options(options)
     bootstrap.run(hand_over.path, False, [], options)
     return 0
+
+
+def _in_own_lines(record: logging.LogRecord) -> bool:
+    """Cuts the traceback of an exception in the script down to the script's own lines."""
+    if record.exc_info and record.exc_info[1] is not None:
+        record.msg, record.args, record.exc_info = program.told(record.exc_info[1]).rstrip(), (), None
+    return True
 
 
 def _tell_ready(port: int, hand_over: HandOver) -> None:
