@@ -54,8 +54,8 @@ def _there(connection: Connection, votes: list[Vote]) -> dict[str, Vote]:
         return {}
     columns = arena_votes.c
     mine = or_(columns.id.in_([vote.id for vote in votes]), columns.session.in_([vote.session for vote in votes]))
-    rows = connection.execute(select(arena_votes).where(mine))
-    return {row.id: Vote(**row._mapping) for row in rows}
+    rows = connection.execute(select(arena_votes).where(mine)).mappings()
+    return {row["id"]: Vote(**row) for row in rows}
 
 
 def _said(vote: Vote, fresh: bool, known: set[str], there: dict[str, Vote]) -> Receipt | VoteRefused:

@@ -204,7 +204,7 @@ class ArenaStore:
 
     async def _read(self, kind: type[Row], query: Any) -> list[Row]:
         def read(connection: Connection) -> list[Row]:
-            return [kind(**row._mapping) for row in connection.execute(query)]
+            return [kind(**row) for row in connection.execute(query).mappings()]
 
         return await self._reader.run(read, read_only=True)
 

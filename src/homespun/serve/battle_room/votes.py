@@ -1,0 +1,234 @@
+"""A vote, from the body of a request to its receipt: checked, held against the limits, and kept.
+
+What makes it void, or what could sway it, is found out here and stored with it, so that a ranking needs only votes.
+"""
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, cast
+
+from homespun.arena.covariates import natural_language, of_program
+from homespun.arena.leak import leaked
+from homespun.serve.battle_room.limits import Limits
+from homespun.serve.store.arena import ArenaStore, Event, Receipt, RunRow, SessionRow, Vote, VoteRefused
+from homespun.serve.store.arena.types import WINNERS, Winner
+
+__all__ = ["ASPECTS", "Ballot", "Ballots", "Choice", "Evidence", "leaked"]
+
+ASPECTS = ("correctness", "efficiency", "explainability", "maintainability", "ui_ux_design")
+REASON = 4000
+"""Characters of a rationale."""
+_FIELDS = {"id", "winner", "aspects", "reason"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What a voter sent."""
+
+    id: str
+    winner: Winner
+    aspects: Mapping[str, Winner] = field(default_factory=dict[str, Winner])
+    reason: str | None = None
+
+    @staticmethod
+    def parse(body: object) -> "Choice":
+        """Checks the JSON of a request.
+
+        Raises:
+            VoteRefused: it is no vote ("invalid").
+        """
+        if not isinstance(body, dict):
+            raise VoteRefused("invalid", "a vote is an object", '{"id": …, "winner": …}')
+        given = cast("dict[object, Any]", body)
+        if unknown := sorted(str(name)[:40] for name in given if name not in _FIELDS):
+            raise VoteRefused("invalid", f"unknown field {unknown[0]!r}", ", ".join(sorted(_FIELDS)))
+        return Choice(
+            id=_id(given.get("id")),
+            winner=_winner(given.get("winner"), "winner"),
+            aspects=_aspects(given.get("aspects")),
+            reason=_reason(given.get("reason")),
+        )
+
+
+def _id(value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value):
+        return str(uuid.UUID(value))
+    raise VoteRefused("invalid", "id is no UUID", "a fresh random UUID for each vote")
+
+
+def _winner(value: object, what: str) -> Winner:
+    for winner in WINNERS:
+        if value == winner:
+            return winner
+    raise VoteRefused("invalid", f"{what} is none of {', '.join(WINNERS)}")
+
+
+def _aspects(value: object) -> dict[str, Winner]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise VoteRefused("invalid", "aspects is no object", f"of {', '.join(ASPECTS)}")
+    given = cast("dict[object, object]", value)
+    if any(name not in ASPECTS for name in given):
+        raise VoteRefused("invalid", "unknown aspect", f"of {', '.join(ASPECTS)}")
+    return {name: _winner(given[name], name) for name in ASPECTS if given.get(name) is not None}
+
+
+def _reason(value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > REASON:
+        raise VoteRefused("invalid", f"reason is no text of at most {REASON:,} characters")
+    return value.strip() or None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """One side of a battle."""
+
+    model: str
+    replies: Sequence[str]
+    run: RunRow | None = None
+    """Shown last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ballot:
+    """A vote and what it is about."""
+
+    choice: Choice
+    session: SessionRow
+    a: Evidence
+    b: Evidence
+    prompts: Sequence[str]
+    voter: str
+    """Hash, as the next."""
+    address: str
+    shown: float | None
+    """When both answers were to be seen, seconds since 1970."""
+    topic: str | None = None
+    names: Sequence[str] = ()
+    """Titles by which the contestants are known beside their ids."""
+    prompt_hash: str | None = None
+
+
+class Touched(Protocol):
+    """A ranking that is to be made anew."""
+
+    def touch(self) -> None:
+        """Says that there is a new vote."""
+        ...
+
+
+class Ballots:
+    """Takes votes.
+
+    Args:
+        store: Where they are kept.
+        limits: How often somebody may vote.
+        board: Told of new votes.
+    """
+
+    def __init__(self, store: ArenaStore, limits: Limits, board: Touched | None = None) -> None:
+        self._store, self._limits, self._board = store, limits, board
+
+    async def cast(self, ballot: Ballot, events: Callable[[Vote], Sequence[Event]] | None = None) -> Receipt:
+        """Takes a vote; comes back when it is on disk. The same again gives the same receipt.
+
+        Args:
+            ballot: The vote.
+            events: Makes what is to be written into the session with it, both or neither.
+
+        Raises:
+            VoteRefused: with its ``code`` and HTTP ``status``.
+            DatabaseError: the database is away; the same vote may be sent again.
+        """
+        if ballot.session.mode == "direct" or ballot.session.model_b is None:
+            raise VoteRefused("invalid", "there is nothing to compare in direct chat")
+        now = time.time()
+        vote = _plain(ballot, ballot.session.model_b, now)
+        try:
+            self._limits.admit_vote(ballot.voter, ballot.address, ballot.shown, now)
+        except VoteRefused:
+            there = await self._store.vote_of(vote.session)
+            if there is None or there.id != vote.id or there.says() != vote.says():
+                raise
+            return Receipt(there, repeated=True)
+        taken = False
+        try:
+            vote = await asyncio.to_thread(_looked_at, vote, ballot)
+            receipt = await self._store.vote(vote, () if events is None else events(vote))
+            taken = not receipt.repeated
+        finally:
+            if not taken:
+                self._limits.withdraw_vote(ballot.voter, ballot.address, now)
+        if taken and self._board is not None:
+            self._board.touch()
+        return receipt
+
+
+def _plain(ballot: Ballot, model_b: str, now: float) -> Vote:
+    session, choice = ballot.session, ballot.choice
+    return Vote(
+        id=choice.id,
+        session=session.id,
+        time=now,
+        mode=session.mode,
+        winner=choice.winner,
+        aspects=choice.aspects,
+        reason=choice.reason,
+        voter=ballot.voter,
+        address_hash=ballot.address,
+        model_a=session.model_a,
+        model_b=model_b,
+        topic=ballot.topic,
+        prompt_hash=ballot.prompt_hash,
+        propensity=session.propensity,
+    )
+
+
+def _looked_at(vote: Vote, ballot: Ballot) -> Vote:
+    """The vote with what its session tells: milliseconds, so in a thread."""
+    why = None
+    if vote.mode == "battle":
+        words = leaked((*ballot.a.replies, *ballot.b.replies), (vote.model_a, vote.model_b, *ballot.names))
+        why = None if words is None else f"a reply tells whose it is: {words!r}"
+    covariates = {
+        f"{name}_{side}": value
+        for side, evidence in (("a", ballot.a), ("b", ballot.b))
+        for name, value in covariates_of(evidence).items()
+    }
+    a, b = ballot.a.run, ballot.b.run
+    return replace(
+        vote,
+        void=why is not None,
+        why=why,
+        environment_a=a and a.environment,
+        environment_b=b and b.environment,
+        code_language_a=a and a.language,
+        code_language_b=b and b.language,
+        natural_language=natural_language(ballot.prompts[0]) if ballot.prompts else None,
+        covariates=covariates,
+    )
+
+
+def covariates_of(evidence: Evidence) -> dict[str, float | None]:
+    """The `homespun.arena.covariates.NAMES` of a side; unknown without a run."""
+    found: dict[str, float | None] = {"length": float(len(evidence.replies[-1])) if evidence.replies else 0.0}
+    run = evidence.run
+    if run is None:
+        return found
+    blanks = [bool(shot.get("blank")) for shot in run.screenshots if shot.get("blob")]
+    return {
+        **found,
+        **of_program(run.code, run.language),
+        "errors": float(sum(bool(line.strip()) for line in run.stderr.splitlines())),
+        "dependencies": float(len(run.dependencies)),
+        "seconds": run.seconds,
+        "ok": float(run.status == "ok"),
+        "blank": float(all(blanks)) if blanks else None,
+    }
