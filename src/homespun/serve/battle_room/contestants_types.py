@@ -10,6 +10,7 @@ from homespun.serve.gateway.types import NANO, Attempt, Call, Reply, UpstreamErr
 from homespun.serve.gateway.upstream import Fleet
 from homespun.serve.gateway.upstream.capability import limit_field
 
+NOTHING = Cost()
 REASONS = {
     "timeout": "it took too long",
     "connect": "it could not be reached",
@@ -28,7 +29,7 @@ class Ended:
     """How an answer ended and what it cost; a contestant may say so as its last piece."""
 
     finish: Finish = "stop"
-    cost: Cost = Cost()
+    cost: Cost = NOTHING
 
 
 class ContestantError(RuntimeError):
@@ -41,7 +42,7 @@ class ContestantError(RuntimeError):
 
     def __init__(self, message: str, cost: Cost | None = None) -> None:
         super().__init__(message)
-        self.message, self.cost = message, cost or Cost()
+        self.message, self.cost = message, cost or NOTHING
 
 
 class Contestant(Protocol):

@@ -1,0 +1,279 @@
+"""Programs on the stage: a queue, a clock, a row for whatever came of it, and apps that stay open for a while.
+
+Nothing here raises for what a program does, or for a sandbox that is missing: a vote must never wait for ever.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from homespun.errors import HomespunError
+from homespun.records import Execution
+from homespun.sandbox.reply import Dependency, Found
+from homespun.serve.battle_room.config import Limits
+from homespun.serve.battle_room.sessions import Side
+from homespun.serve.store.arena import ArenaStore, Blob, RunRow
+from homespun.serve.store.database import DatabaseError
+
+log = logging.getLogger("homespun.arena")
+
+LONGEST_OUTPUT = 200_000
+"""Characters of each stream that are kept."""
+Say = Callable[[str, str], None]
+"""Hears what goes on: a stream (``build``, ``run``, ``stdout``, ``stderr``) and a text."""
+
+
+class Figure(Protocol):
+    """A picture that the program drew."""
+
+    @property
+    def png(self) -> bytes:
+        """The picture."""
+        ...
+
+
+class Frame(Protocol):
+    """A picture of its page; ``png`` is none where it could not be taken."""
+
+    @property
+    def at(self) -> float:
+        """Seconds after the page had loaded."""
+        ...
+
+    @property
+    def png(self) -> bytes | None:
+        """The picture."""
+        ...
+
+    @property
+    def blank(self) -> bool:
+        """Whether it is of one colour."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """What is to be said of it."""
+        ...
+
+
+class Played(Protocol):
+    """What came of a run, as `homespun.sandbox.runner.Played` tells it."""
+
+    @property
+    def execution(self) -> Execution:
+        """Status and output."""
+        ...
+
+    @property
+    def url(self) -> str | None:
+        """Origin of its page, while that is open."""
+        ...
+
+    @property
+    def pictures(self) -> Sequence[Figure]:
+        """What it drew."""
+        ...
+
+    @property
+    def shots(self) -> Sequence[Frame]:
+        """Looks at its page."""
+        ...
+
+    @property
+    def build_log(self) -> str:
+        """What the installation of packages said."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was done to the program on the way."""
+        ...
+
+    @property
+    def dependencies(self) -> Sequence[Dependency]:
+        """The packages that it had."""
+        ...
+
+
+class Player(Protocol):
+    """Who runs programs: `homespun.sandbox.runner.Runner`."""
+
+    async def run(
+        self,
+        found: Found,
+        *,
+        run_id: str,
+        dependencies: Sequence[Dependency] | None = None,
+        on_log: Say | None = None,
+    ) -> Played:
+        """Runs a program; its page stays open until `close_run`."""
+        ...
+
+    async def close_run(self, run_id: str) -> None:
+        """Closes a run's page."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be run, and whose it is."""
+
+    run: str
+    session: str
+    side: Side
+    turn: int
+    edit: int
+    """0: as the model wrote it."""
+    round: int
+    """How often this side has been run, this run included."""
+    found: Found
+    dependencies: tuple[Dependency, ...] | None = None
+    """Instead of those found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A run that is over, or whose app is open."""
+
+    row: RunRow
+    url: str | None = None
+
+
+class Stage:
+    """Where programs run, at most ``limits.jobs`` at a time.
+
+    Args:
+        player: Runs them; none: every run is ``unavailable``.
+        store: Keeps what came of them.
+        limits: How many, how long.
+    """
+
+    def __init__(self, player: Player | None, store: ArenaStore, limits: Limits) -> None:
+        self._player, self._store, self._limits = player, store, limits
+        self._places = asyncio.Semaphore(limits.jobs)
+
+    async def play(self, order: Order, say: Say) -> Shown:
+        """Runs a program and keeps the row; cancelling stops the program, not the record of it."""
+        loop, created = asyncio.get_running_loop(), time.time()
+        try:
+            async with self._places, asyncio.timeout(self._limits.run_seconds):
+                if self._player is None:
+                    return await self._kept(order, created, "unavailable", "no sandbox is set up here")
+                played = await self._player.run(
+                    order.found,
+                    run_id=order.run,
+                    dependencies=order.dependencies,
+                    on_log=lambda stream, text: _thread_safe(loop, say, stream, text),
+                )
+        except asyncio.CancelledError:
+            _go_on()
+            return await self._over(order, created, "failed", "stopped by the reader")
+        except TimeoutError:
+            what = f"not done within {self._limits.run_seconds:g} seconds"
+            return await self._over(order, created, "timeout", what)
+        except HomespunError as error:
+            return await self._over(order, created, "unavailable", str(error))
+        except Exception:
+            log.exception("run %s of session %s failed", order.run, order.session)
+            return await self._over(order, created, "unavailable", "the sandbox failed; run it again")
+        return await self._shown(order, created, played)
+
+    async def close(self, run: str) -> None:
+        """Closes a run's app, if it has one."""
+        if self._player is not None:
+            try:
+                await self._player.close_run(run)
+            except Exception:
+                log.exception("run %s could not be closed", run)
+
+    async def _over(self, order: Order, created: float, status: str, why: str) -> Shown:
+        await self.close(order.run)
+        return await self._kept(order, created, status, why)
+
+    async def _kept(self, order: Order, created: float, status: str, why: str) -> Shown:
+        row = _row(order, created, status=status, stderr=why, dependencies=_table(_wanted(order)))
+        await self._keep(row, ())
+        return Shown(row)
+
+    async def _shown(self, order: Order, created: float, played: Played) -> Shown:
+        figures = [Blob("image/png", figure.png) for figure in played.pictures]
+        frames = [(shot, None if shot.png is None else Blob("image/png", shot.png)) for shot in played.shots]
+        ran = played.execution
+        row = _row(
+            order,
+            created,
+            status=ran.status,
+            exit_code=ran.exit_code,
+            stdout=_cut(ran.stdout),
+            stderr=_cut(ran.stderr),
+            build_log=_cut(played.build_log),
+            seconds=ran.seconds,
+            dependencies=_table(played.dependencies),
+            pictures=tuple(blob.hash for blob in figures),
+            screenshots=tuple(
+                {"at": shot.at, "blob": blob and blob.hash, "blank": shot.blank, "note": shot.note}
+                for shot, blob in frames
+            ),
+            notes=tuple(played.notes),
+        )
+        await self._keep(row, [*figures, *(blob for _, blob in frames if blob is not None)])
+        return Shown(row, played.url)
+
+    async def _keep(self, row: RunRow, blobs: Sequence[Blob]) -> None:
+        try:
+            await self._store.add_run(row, blobs)
+        except DatabaseError as error:
+            log.error("run %s of session %s is not kept: %s", row.run, row.session, error)
+
+
+def _row(order: Order, created: float, *, notes: Sequence[str] = (), **outcome: Any) -> RunRow:
+    found = order.found
+    return RunRow(
+        run=order.run,
+        session=order.session,
+        side=order.side,
+        turn=order.turn,
+        edit=order.edit,
+        created=created,
+        environment=found.environment,
+        language=found.language,
+        filename=found.filename,
+        code=found.code,
+        notes={
+            "lines": list(notes),
+            "enabled_round": order.turn,
+            "sandbox_run_round": order.round,
+            "edit_round": order.edit,
+        },
+        **outcome,
+    )
+
+
+def _wanted(order: Order) -> Sequence[Dependency]:
+    return order.found.dependencies if order.dependencies is None else order.dependencies
+
+
+def _table(dependencies: Sequence[Dependency]) -> list[dict[str, Any]]:
+    return [one.model_dump(mode="json") for one in dependencies]
+
+
+def _cut(text: str) -> str:
+    if len(text) <= LONGEST_OUTPUT:
+        return text
+    return f"{text[:LONGEST_OUTPUT]}\n… {len(text) - LONGEST_OUTPUT} more characters"
+
+
+def _thread_safe(loop: asyncio.AbstractEventLoop, say: Say, stream: str, text: str) -> None:
+    """Runners speak from threads, and some that nobody waits for any more."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(say, stream, text)
+
+
+def _go_on() -> None:
+    """The wish to stop was heard; what is left to do is to record it."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()

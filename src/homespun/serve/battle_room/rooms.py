@@ -1,0 +1,306 @@
+"""All live sessions: opened, found again after a restart, closed when nobody looks any more."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from secrets import token_urlsafe
+from typing import Any, Literal
+
+import numpy as np
+
+from homespun.arena.pairing import Config as Weighing
+from homespun.arena.pairing import Draw, Pairing
+from homespun.errors import HomespunError
+from homespun.records import Sampling
+from homespun.serve.battle_room.config import Arena
+from homespun.serve.battle_room.contestants_types import Contestant
+from homespun.serve.battle_room.executions import Stage
+from homespun.serve.battle_room.feed import Feed
+from homespun.serve.battle_room.room import Room, refuse
+from homespun.serve.battle_room.sessions import SIDES, Side, unfinished
+from homespun.serve.gateway.types import GatewayError
+from homespun.serve.store.arena import ArenaStore, RunRow, SessionRow
+
+log = logging.getLogger("homespun.arena")
+
+Mode = Literal["battle", "named", "direct"]
+SWEEP_SECONDS = 5.0
+FORGET_SECONDS = 60.0
+"""How long a session that nobody looks at and that has no app stays in memory."""
+LOST = "The server was restarted while this answer was being written; regenerate it."
+LOST_RUN = "The server was restarted while this program was at work; run it again."
+
+
+class Rooms:
+    """The sessions.
+
+    Args:
+        arena: The settings.
+        contestants: Everyone who takes part.
+        store: Where sessions are kept.
+        stage: Where programs run.
+    """
+
+    def __init__(self, arena: Arena, contestants: Sequence[Contestant], store: ArenaStore, stage: Stage) -> None:
+        self.contestants = {one.name: one for one in contestants}
+        self._arena, self._store, self._stage = arena, store, stage
+        self._rooms: dict[str, Room] = {}
+        self._loading: dict[str, asyncio.Lock] = {}
+        self._fresh: set[str] = set()
+        """Sessions without a turn: in memory alone."""
+        self._chance = np.random.default_rng()
+        self._sweeper: asyncio.Task[None] | None = None
+        self._votes: dict[str, int] = {}
+        self.interactions: dict[str, int] = {}
+        """How many records each run has, as far as that is known."""
+        self.closing = False
+
+    async def start(self) -> None:
+        """Counts the votes, and begins to look after the rooms."""
+        for vote in await self._store.votes():
+            self.counted(vote.model_a, vote.model_b)
+        self._sweeper = asyncio.create_task(self._sweep())
+
+    async def close(self) -> None:
+        """Ends all of them; what is at work is stopped."""
+        self.closing = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._sweeper
+        await asyncio.gather(*(room.close() for room in self._rooms.values()))
+        self._rooms.clear()
+
+    def counted(self, *names: str) -> None:
+        """Takes note of a vote on these models: newcomers are drawn more often."""
+        for name in names:
+            self._votes[name] = self._votes.get(name, 0) + 1
+
+    # --- opening ---------------------------------------------------------------------------------------------------
+
+    async def open(
+        self,
+        mode: Mode,
+        models: Sequence[str],
+        environment: str,
+        system_prompt: str | None,
+        sampling: Sampling,
+        voter: str,
+    ) -> Room:
+        """Opens a session; it is kept from its first turn on.
+
+        Args:
+            mode: Battles draw their models at the first turn, the other modes are told them.
+            models: Two names, or one for direct chat.
+            environment: What the programs shall run in, or ``auto``.
+            system_prompt: What contestants are told first.
+            sampling: How they answer.
+            voter: Hash of whom it belongs to.
+
+        Raises:
+            GatewayError: 422 for models that are none, 503 where there is no room.
+        """
+        if len(self._rooms) >= self._arena.limits.rooms:
+            raise GatewayError(503, "The battle room is full; try again in a minute.", code="full", retry_after=60)
+        left, right = ("", None) if mode == "battle" else self._named(mode, models)
+        row = SessionRow(
+            id=token_urlsafe(16),
+            created=time.time(),
+            mode=mode,
+            environment=environment,
+            system_prompt=system_prompt,
+            sampling=sampling.model_dump(include={"temperature", "top_p", "max_tokens"}),
+            model_a=left,
+            model_b=right,
+            voter=voter,
+            config={"pairing": self._arena.pairing},
+        )
+        room = self._rooms[row.id] = self._room(row, Feed(row.id, self._store))
+        self._fresh.add(row.id)
+        return room
+
+    async def begin(self, room: Room, text: str) -> None:
+        """Before the first turn: draws who meets, among those who can answer, and keeps the session.
+
+        Args:
+            room: A session; one that has begun stays as it is.
+            text: The first prompt.
+
+        Raises:
+            GatewayError: 503, no two contestants may meet; 422, none that know an answer to this.
+            DatabaseError: the database is away.
+        """
+        if room.row.id not in self._fresh:
+            return
+        row = room.row
+        if row.mode == "battle":
+            drawn = self.draw(text)
+            row = replace(row, model_a=drawn.left, model_b=drawn.right, propensity=drawn.propensity)
+        await self._store.save_session(row)
+        self._fresh.discard(row.id)
+        room.cast(row, self._playing(row))
+
+    def draw(self, text: str) -> Draw:
+        """A pair for a battle.
+
+        Args:
+            text: The prompt: contestants whose answers are on file take part only in what they know.
+
+        Raises:
+            GatewayError: 503, no two contestants may meet; 422, none that know an answer to this.
+        """
+        told = {model.name: model for model in self._arena.model}
+        votes = dict(self._votes)
+        for name, model in told.items():
+            if model.newcomer is not None:
+                votes[name] = 0 if model.newcomer else max(self._arena.enough, votes.get(name, 0))
+        able = [name for name, one in self.contestants.items() if knows(one, text)]
+        if len(able) < 2 <= len(self.contestants):
+            what = "Too few of the models here have an answer to this prompt; choose one of the examples."
+            raise GatewayError(422, what, code="no_pair")
+        try:
+            table = Pairing(
+                able,
+                weights={name: model.weight for name, model in told.items() if name in able},
+                votes=votes,
+                outage=self._arena.outage,
+                never_meet=self._arena.never_meet,
+                config=Weighing(boost=self._arena.boost, enough=self._arena.enough),
+            )
+        except HomespunError as error:
+            log.error("nobody can be drawn: %s", error)
+            raise GatewayError(503, "No two models can meet at the moment; try later.", code="no_pair") from None
+        return table.draw(self._chance)
+
+    def _named(self, mode: Mode, models: Sequence[str]) -> tuple[str, str | None]:
+        wanted = 1 if mode == "direct" else 2
+        if len(models) != wanted or len(set(models)) != wanted:
+            what = "one model" if wanted == 1 else "two different models"
+            raise refuse(f"This mode needs {what}.", "models", 422)
+        for name in models:
+            if name not in self.contestants:
+                raise refuse(f"No model is called {name[:80]!r}; GET /api/setup lists them.", "models", 422)
+        return models[0], models[1] if wanted == 2 else None
+
+    def _room(self, row: SessionRow, feed: Feed, runs: Sequence[RunRow] = ()) -> Room:
+        return Room(row, feed, self._playing(row), self._stage, self._arena.limits, runs)
+
+    def _playing(self, row: SessionRow) -> dict[Side, Contestant]:
+        names: dict[Side, str | None] = {"a": row.model_a, "b": row.model_b}
+        return {side: self.contestants[name] for side, name in names.items() if name and name in self.contestants}
+
+    # --- finding ---------------------------------------------------------------------------------------------------
+
+    async def get(self, session: str) -> Room:
+        """A session, from memory or from the store.
+
+        Raises:
+            GatewayError: 404, there is none.
+        """
+        if (room := self._rooms.get(session)) is None:
+            lock = self._loading.setdefault(session, asyncio.Lock())
+            try:
+                async with lock:
+                    room = self._rooms.get(session) or await self._load(session)
+            finally:
+                self._loading.pop(session, None)
+        self.look(room)
+        return room
+
+    def look(self, room: Room) -> None:
+        """Takes note that somebody looks at a session."""
+        room.looked = time.monotonic()
+
+    async def of_run(self, run: str) -> tuple[Room, RunRow]:
+        """A run that has been shown, and its session.
+
+        Raises:
+            GatewayError: 404, there is none.
+        """
+        row = await self._store.run(run)
+        if row is not None:
+            room = await self.get(row.session)
+            if run in room.state.runs:
+                return room, row
+        raise GatewayError(404, "There is no such run.", code="not_found")
+
+    async def _load(self, session: str) -> Room:
+        row = await self._store.session(session)
+        if row is None:
+            raise GatewayError(404, "There is no such session.", code="not_found")
+        runs = await self._store.runs(session)
+        feed = Feed(session, self._store, await self._store.events(session))
+        recover(feed, runs)
+        room = self._rooms[session] = self._room(row, feed, runs)
+        return room
+
+    # --- looking after them ----------------------------------------------------------------------------------------
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                await self.sweep(time.monotonic())
+            except Exception:
+                log.exception("rooms could not be looked after")
+
+    async def sweep(self, now: float) -> None:
+        """Closes apps that nobody has looked at, or that are too many, and forgets sessions that are at rest."""
+        limits, open_ = self._arena.limits, [room for room in self._rooms.values() if room.urls]
+        spare = sum(len(room.urls) for room in open_) - limits.apps
+        for room in sorted(open_, key=lambda room: room.looked):
+            if spare > 0 or now - room.looked > limits.idle_seconds:
+                spare -= len(room.urls)
+                room.close_apps()
+        for session, room in list(self._rooms.items()):
+            if now - room.looked > FORGET_SECONDS and not (room.urls or room.at_work or room.voting.locked()):
+                await room.feed.saved()
+                if not room.at_work and now - room.looked > FORGET_SECONDS:
+                    del self._rooms[session]
+                    self._fresh.discard(session)
+                    room.feed.end()
+
+
+def knows(contestant: Contestant, text: str) -> bool:
+    """Whether a contestant can answer a first prompt: those whose answers are on file say so themselves."""
+    asked = getattr(contestant, "knows", None)
+    return asked is None or bool(asked([text]))
+
+
+def recover(feed: Feed, runs: Sequence[RunRow]) -> None:
+    """Answers for what was at work when the server ended: replies that broke off have failed, runs that are kept count.
+
+    Args:
+        feed: Of the session; gets the events that are missing.
+        runs: That the store kept.
+    """
+    state = feed.state
+    if not state.busy:
+        return
+    rows: dict[Side, RunRow] = {}
+    for side, phase in unfinished(state).items():
+        turn = state.pane(side).turns[-1].turn
+        kept = [run for run in runs if run.side == side and run.turn == turn and run.run not in state.runs]
+        if phase != "generating" and kept and state.pane(side).found is not None:
+            rows[side] = kept[-1]
+        elif state.pane(side).error is None or phase != "waiting":
+            message = LOST if phase == "generating" else LOST_RUN
+            feed.append("failed", side, {"turn": turn, "message": message})
+    if state.gated:
+        times: dict[str, Any] = {side: _seconds(feed, side) for side in sorted(state.gated)}
+        feed.append("shown", None, {"turn": state.turns, "seconds": times})
+    for side in SIDES:
+        if (row := rows.get(side)) is not None:
+            body: Mapping[str, Any] = {"turn": row.turn, "run": row.run, "edit": row.edit, "status": row.status}
+            feed.append("ran", side, dict(body))
+
+
+def _seconds(feed: Feed, side: Side) -> float | None:
+    turn = feed.state.turns
+    for event in reversed(feed.events):
+        if event.kind == "generated" and event.side == side and event.body["turn"] == turn:
+            return event.body["seconds"]
+    return None
