@@ -18,5 +18,7 @@ def jail(name: str) -> Jail:
 
         return Bubblewrap()
     if name == "gvisor":
-        raise SandboxError("runsc is not supported yet", "sandbox", "bubblewrap")
+        from homespun.sandbox.jail.gvisor import GVisor
+
+        return GVisor()
     raise SandboxError(f"no jail is called {name!r}", "sandbox", " or ".join(NAMES))

@@ -1,9 +1,7 @@
 """Starts a job with bubblewrap (https://github.com/containers/bubblewrap)."""
 
-from collections.abc import Sequence
-
 from homespun.sandbox.jail import command, system
-from homespun.sandbox.jail.running import Handed, JailedJob
+from homespun.sandbox.jail.running import Handed, JailedJob, Plan
 from homespun.sandbox.jail.types import Job
 from homespun.sandbox.seccomp import jail_filter
 
@@ -27,10 +25,14 @@ class Bubblewrap:
         Raises:
             SandboxError: the job's files cannot be written, its gate cannot be reached, or no user is free.
         """
-        return JailedJob(job, self._binary, line)
+        return JailedJob(job, self._binary, plan)
 
 
-def line(job: Job, user: int, handed: Handed) -> tuple[Sequence[str], Sequence[str]]:
-    """Arguments of bwrap, and the command that it starts."""
-    arguments = [*command.namespaces(user), *command.mounted(job, user), "--seccomp", handed.content(jail_filter())]
-    return arguments, [*command.unprivileged(user), *system.entry(job)]
+def plan(job: Job, user: int, handed: Handed) -> Plan:
+    """How bwrap is called for a job."""
+    return Plan(
+        arguments=[*command.namespaces(user), *command.mounted(job, user), "--seccomp", handed.content(jail_filter())],
+        command=[*command.unprivileged(user), *system.entry(job)],
+        group=job.bounds,
+        each=job.bounds,
+    )

@@ -60,23 +60,37 @@ def mounted(job: Job, user: int) -> list[str]:
         SandboxError: the user of the job cannot reach its gate.
     """
     line: list[str] = []
-    for name, value in {**system.VARIABLES, **job.variables}.items():
+    for name, value in variables(job).items():
         line += ["--setenv", name, value]
-    line += system.mounts()
-    line += ["--proc", "/proc", "--dev", "/dev"]
+    line += [*system.mounts(), "--proc", "/proc", *system.masks(), "--dev", "/dev", *own_places(job, user)]
+    return [*line, "--chdir", WORK, "--remount-ro", "/"]
+
+
+def variables(job: Job) -> dict[str, str]:
+    """The environment of a job."""
+    return {**system.VARIABLES, **job.variables}
+
+
+def own_places(job: Job, user: int, top: str = "") -> list[str]:
+    """Arguments for what is the job's own: places to write, its folders, its gate; all below ``top``.
+
+    Raises:
+        SandboxError: the user of the job cannot reach its gate.
+    """
+    line: list[str] = []
     size = str(job.bounds.disk_mb << 20)
     for place in (WORK, "/tmp", SHARED_MEMORY):
-        line += ["--perms", "1777", "--size", size, "--tmpfs", place]
+        line += ["--perms", "1777", "--size", size, "--tmpfs", top + place]
     for bind in job.binds:
-        line += ["--ro-bind", str(bind.outside), bind.inside]
+        line += ["--ro-bind", str(bind.outside), top + bind.inside]
     if job.gate is not None:
         _check_gate(job.gate)
-        line += ["--ro-bind", str(job.gate.socket), system.GATE]
+        line += ["--ro-bind", str(job.gate.socket), top + system.GATE]
     if job.output is not None:
         if os.geteuid() == 0:
             os.chown(job.output, user, user)
-        line += ["--bind", str(job.output), "/out"]
-    return [*line, "--chdir", WORK, "--remount-ro", "/"]
+        line += ["--bind", str(job.output), f"{top}/out"]
+    return line
 
 
 def _check_gate(gate: Gate) -> None:

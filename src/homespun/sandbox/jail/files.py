@@ -43,8 +43,8 @@ def told_pid(info: int) -> int | None:
     return int(json.loads(told)["child-pid"])
 
 
-def open_work(pid: int, marker: str) -> int | None:
-    """A descriptor of /work in the jail whose first process is ``pid``; None if the jail was not finished.
+def open_work(pid: int, marker: str, work: str = WORK) -> int | None:
+    """A descriptor of the folder ``work`` in the jail whose first process is ``pid``; None if the jail was not finished.
 
     The marker is a folder of the new root: until it is there, the jail's root is still the host's.
     """
@@ -53,7 +53,7 @@ def open_work(pid: int, marker: str) -> int | None:
     while time.monotonic() < deadline:
         try:
             os.stat(f"{root}/{marker}")
-            return os.open(f"{root}{WORK}", os.O_RDONLY | os.O_DIRECTORY)
+            return os.open(f"{root}{work}", os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             if not os.path.exists(os.path.dirname(root)):
                 return None

@@ -182,12 +182,12 @@ def _settings(controller: str, version: int, bounds: Bounds) -> list[tuple[str, 
     first = {
         "memory": [("memory.limit_in_bytes", memory), ("memory.memsw.limit_in_bytes", memory)],
         "pids": [("pids.max", processes)],
-        "cpu": [("cpu.shares", "256")],
+        "cpu": [("cpu.shares", "1024")],
     }
     second = {
         "memory": [("memory.max", memory), ("memory.swap.max", "0"), ("memory.oom.group", "1")],
         "pids": [("pids.max", processes)],
-        "cpu": [("cpu.weight", "25")],
+        "cpu": [("cpu.weight", "100")],
     }
     return (first if version == 1 else second)[controller]
 

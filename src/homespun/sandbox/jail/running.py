@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 from homespun.errors import SandboxError
 from homespun.sandbox.jail import files, groups, limits, users
-from homespun.sandbox.jail.types import Job, Outcome, Status
+from homespun.sandbox.jail.types import WORK, Bounds, Job, Outcome, Status
 from homespun.sandbox.jail.verdict import Stopped, exit_code, status
 
 ALONE_SECONDS = 4 * 3600.0
@@ -44,8 +45,24 @@ class Handed:
             os.close(self.numbers.pop())
 
 
-Line = Callable[[Job, int, Handed], tuple[Sequence[str], Sequence[str]]]
-"""(job, its user, descriptors) → arguments of bwrap, and the command that it starts."""
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a driver starts a job."""
+
+    arguments: Sequence[str]
+    """Of bwrap."""
+    command: Sequence[str]
+    """What bwrap starts."""
+    group: Bounds
+    """What everything in the jail may use together, the driver's own processes included."""
+    each: Bounds | None
+    """What any one process may use; None where the command limits them itself."""
+    work: str = WORK
+    """Where the workspace is, as bwrap's first process sees it."""
+
+
+Planner = Callable[[Job, int, Handed], Plan]
+"""From a job, its user and the descriptors to be handed over."""
 
 
 class JailedJob:
@@ -55,9 +72,9 @@ class JailedJob:
     one of ours, not the caller's.
     """
 
-    def __init__(self, job: Job, bwrap: str, line: Line) -> None:
+    def __init__(self, job: Job, bwrap: str, planner: Planner) -> None:
         self.job = job
-        self._bwrap, self._line = bwrap, line
+        self._bwrap, self._planner = bwrap, planner
         self._started = time.monotonic()
         self._output, self._error = bytearray(), bytearray()
         self._stopped: Stopped | None = None
@@ -106,7 +123,10 @@ class JailedJob:
 
     def _start_and_watch(self, held: ExitStack) -> None:
         user = held.enter_context(users.taken())
-        group = groups.make(self.job.bounds)
+        handed = Handed()
+        held.callback(handed.close)
+        plan = self._planner(self.job, user, handed)
+        group = groups.make(plan.group)
         if group is not None:
             held.callback(group.remove)
         marker = f".{secrets.token_hex(8)}"
@@ -114,7 +134,8 @@ class JailedJob:
         held.callback(os.close, info)
         blocked, let_go = os.pipe()
         go = held.enter_context(os.fdopen(let_go, "wb", buffering=0))
-        process = self._spawn(user, group, marker, blocked, told)
+        handed.numbers += [blocked, told]
+        process = self._spawn(plan, group, handed, _own(marker, blocked, told))
         assert process.stdout is not None
         assert process.stderr is not None
         held.enter_context(process.stdout)
@@ -122,7 +143,7 @@ class JailedJob:
         monitor = os.pidfd_open(process.pid)
         held.callback(os.close, monitor)
         held.callback(self._clear, process)
-        folder = self._prepare(held, info, user, group, marker)
+        folder = self._prepare(held, info, user, plan, group, marker)
         if folder is not None:
             go.write(b"x")
         go.close()
@@ -134,34 +155,31 @@ class JailedJob:
         self._outcome = self._ended(code, folder, group)
 
     def _spawn(
-        self, user: int, group: groups.Group | None, marker: str, blocked: int, told: int
+        self, plan: Plan, group: groups.Group | None, handed: Handed, own: Sequence[str]
     ) -> "subprocess.Popen[bytes]":
-        handed = Handed()
-        handed.numbers += [blocked, told]
+        # from a file, since the command line of the first process can be read inside
+        number = handed.content("\0".join((*own, *plan.arguments)).encode() + b"\0")
+        if group is not None:
+            group.enter()
         try:
-            arguments, command = self._line(self.job, user, handed)
-            own = ("--perms", "0555", "--dir", f"/{marker}", "--block-fd", str(blocked), "--info-fd", str(told))
-            number = handed.content("\0".join((*own, *arguments)).encode() + b"\0")
-            if group is not None:
-                group.enter()
-            try:
-                return subprocess.Popen(
-                    [self._bwrap, "--args", number, "--", *command],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    pass_fds=handed.numbers,
-                    start_new_session=True,
-                    env={},
-                    bufsize=0,
-                )
-            finally:
-                if group is not None:
-                    group.leave()
+            return subprocess.Popen(
+                [self._bwrap, "--args", number, "--", *plan.command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=handed.numbers,
+                start_new_session=True,
+                env={},
+                bufsize=0,
+            )
         finally:
+            if group is not None:
+                group.leave()
             handed.close()
 
-    def _prepare(self, held: ExitStack, info: int, user: int, group: groups.Group | None, marker: str) -> int | None:
+    def _prepare(
+        self, held: ExitStack, info: int, user: int, plan: Plan, group: groups.Group | None, marker: str
+    ) -> int | None:
         """Bounds the jail while it is being made, then writes the job's files; the descriptor of /work, or None."""
         pid = files.told_pid(info)
         if pid is None:
@@ -176,10 +194,11 @@ class JailedJob:
         try:
             if group is not None:
                 group.add(pid)
-            limits.limit(pid, self.job.bounds, memory=group is None or not group.limits_memory)
+            if plan.each is not None:
+                limits.limit(pid, plan.each, memory=group is None or not group.limits_memory)
         except ProcessLookupError:
             return None
-        folder = files.open_work(pid, marker)
+        folder = files.open_work(pid, marker, plan.work)
         if folder is not None:
             held.callback(os.close, folder)
             files.write_all(folder, self.job.files, user if os.geteuid() == 0 else None)
@@ -255,3 +274,8 @@ class JailedJob:
             files=files.collect(folder, self.job.collect),
             peak_mb=group.peak_mb() if group is not None else None,
         )
+
+
+def _own(marker: str, blocked: int, told: int) -> Sequence[str]:
+    """Arguments by which we know when the jail is ready, and hold its command back until then."""
+    return ("--perms", "0555", "--dir", f"/{marker}", "--block-fd", str(blocked), "--info-fd", str(told))

@@ -26,27 +26,66 @@ VARIABLES = {
 _ETC = ("alternatives", "fonts", "java-17-openjdk", "ld.so.cache", "mime.types")
 
 
+_MASKED = ("cmdline", "diskstats", "interrupts", "key-users", "keys", "modules", "partitions", "swaps")
+"""Files of /proc that tell of the host, and that no program needs."""
+_SHARED_PREFIXES = ("/usr", "/usr/local")
+"""Prefixes that a Python shares with all else; any other is its own."""
+
+
 @cache
-def mounts() -> tuple[str, ...]:
-    """Arguments of bwrap for the system."""
+def mounts(top: str = "") -> tuple[str, ...]:
+    """Arguments of bwrap for the system, below ``top``."""
     line: list[str] = []
     for folder in ("/etc", "/run", "/sandbox", "/deps"):  # made by a bind they would be open to root alone
-        line += ["--perms", "0755", "--dir", folder]
-    line += ["--ro-bind", "/usr", "/usr", "--tmpfs", "/usr/local", "--remount-ro", "/usr/local"]
+        line += ["--perms", "0755", "--dir", top + folder]
+    line += ["--ro-bind", "/usr", f"{top}/usr", *_empty(f"{top}/usr/local")]
     for name in ("bin", "sbin", "lib", "lib64", "lib32"):
         place = Path("/", name)
         if place.is_symlink():
-            line += ["--symlink", f"usr/{name}", f"/{name}"]
+            line += ["--symlink", f"usr/{name}", f"{top}/{name}"]
         elif place.is_dir():
-            line += ["--ro-bind", str(place), str(place)]
+            line += ["--ro-bind", str(place), f"{top}{place}"]
     for name in _ETC:
         if Path("/etc", name).exists():
-            line += ["--ro-bind", str(Path("/etc", name).resolve()), f"/etc/{name}"]
-    line += ["--ro-bind", str(Path(__file__).with_name("etc_passwd")), "/etc/passwd"]
-    line += ["--ro-bind", str(Path(__file__).with_name("etc_hosts")), "/etc/hosts"]
-    line += ["--ro-bind", str(Path(sys.base_prefix).resolve()), "/python", "--ro-bind", str(node_folder()), "/node"]
-    line += ["--ro-bind", str(Path(__file__).with_name("relay.py")), RELAY]
+            line += ["--ro-bind", str(Path("/etc", name).resolve()), f"{top}/etc/{name}"]
+    for outside, inside in _ours():
+        line += ["--ro-bind", str(outside), top + inside]
+    for folder in _host_packages():
+        line += _empty(top + folder)
     return tuple(line)
+
+
+@cache
+def masks() -> tuple[str, ...]:
+    """Arguments of bwrap that hide files of /proc; a file that may not be opened stands in their place."""
+    return tuple(
+        word for name in _MASKED if Path("/proc", name).exists() for word in ("--ro-bind", "/dev/null", f"/proc/{name}")
+    )
+
+
+def _empty(place: str) -> list[str]:
+    return ["--tmpfs", place, "--remount-ro", place]
+
+
+def _ours() -> list[tuple[Path, str]]:
+    """(outside, inside) of what is not the system's: our own files, Node, and Python without installed packages."""
+    here = Path(__file__).parent
+    places = [(here / "etc_passwd", "/etc/passwd"), (here / "etc_hosts", "/etc/hosts"), (here / "relay.py", RELAY)]
+    places.append((node_folder(), "/node"))
+    prefix = Path(sys.base_prefix).resolve()
+    if str(prefix) not in _SHARED_PREFIXES:
+        return [*places, (prefix, "/python")]
+    parts = [f"bin/{Path(PYTHON).name}", f"lib/{Path(PYTHON).name}"]
+    parts += [f"lib/{library.name}" for library in sorted((prefix / "lib").glob("libpython3*.so*"))]
+    return [*places, *((prefix / part, f"/python/{part}") for part in parts)]
+
+
+def _host_packages() -> list[str]:
+    """Folders inside with packages that happen to be installed on this host."""
+    prefix = Path(sys.base_prefix).resolve()
+    own = [f"lib/{Path(PYTHON).name}/{name}" for name in ("site-packages", "dist-packages")]
+    found = [f"/python/{part}" for part in own if (prefix / part).is_dir()]
+    return [*found, *(place for place in ("/usr/lib/python3/dist-packages",) if Path(place).is_dir())]
 
 
 def node_folder() -> Path:
