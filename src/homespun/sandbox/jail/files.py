@@ -44,7 +44,7 @@ def told_pid(info: int) -> int | None:
 
 
 def open_work(pid: int, marker: str, work: str = WORK) -> int | None:
-    """A descriptor of the folder ``work`` in the jail whose first process is ``pid``; None if the jail was not finished.
+    """A descriptor of the folder ``work`` in the jail whose first process is ``pid``; None if there is no jail.
 
     The marker is a folder of the new root: until it is there, the jail's root is still the host's.
     """
