@@ -146,7 +146,7 @@ class SessionApi:
         """What happens, from where the reader left off."""
         room = await self._desk.rooms.get(request.path_params["session"])
         start = position(request.query_params.get("after"), request.headers.get("last-event-id"))
-        return EventStream(lambda: self._told(room, start), self._desk.headers)
+        return EventStream(lambda: self._told(room, start))
 
     async def _told(self, room: Room, number: int) -> AsyncIterator[bytes]:
         while not room.feed.ended:

@@ -89,7 +89,7 @@ class RunApi:
 
     async def updates(self, request: Request) -> Response:
         """Tells when new votes have been ranked."""
-        return EventStream(self._ranked, self._desk.headers)
+        return EventStream(self._ranked)
 
     async def _ranked(self) -> AsyncIterator[bytes]:
         board, version = self._desk.board, self._desk.board.version

@@ -18,7 +18,7 @@ Kinds that change the state:
     vote       {id, winner, …}             reveal {names, void, why}
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any, Literal, cast
@@ -31,7 +31,7 @@ Phase = Literal["idle", "generating", "waiting", "building", "running", "done", 
 BUSY = frozenset[Phase]({"generating", "waiting", "building", "running"})
 PRIVATE = frozenset({"seconds", "started", "input_tokens", "output_tokens", "dollars"})
 """Of ``generated``: what nobody is told before the gate opens."""
-JSON = dict[str, Any]
+JSON = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ def fold(events: Iterable[Event], state: State | None = None) -> State:
 def step(state: State, event: Event) -> State:
     """The state after one more event; kinds that it doesn't know change nothing but its number."""
     state = replace(state, last=event.number)
-    body, side = event.body, cast("Side | None", event.side)
+    body, side = event.body, event.side
     if event.kind == "turn":
         return _turn(state, body)
     if event.kind == "shown":
@@ -177,7 +177,7 @@ def unfinished(state: State) -> dict[Side, Phase]:
     return {side: state.pane(side).phase for side in SIDES if state.pane(side).busy}
 
 
-def public(event: Event) -> JSON:
+def public(event: Event) -> dict[str, Any]:
     """An event as clients get it."""
     body = {name: value for name, value in event.body.items() if event.kind != "generated" or name not in PRIVATE}
     told = {"number": event.number, "kind": event.kind, **body}

@@ -38,13 +38,12 @@ class EventStream(Response):
 
     Args:
         pieces: What to send; ends with the stream.
-        headers: Beside those of a stream.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, pieces: Callable[[], AsyncIterator[bytes]], headers: dict[str, str] | None = None) -> None:
-        super().__init__(None, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no", **(headers or {})})
+    def __init__(self, pieces: Callable[[], AsyncIterator[bytes]]) -> None:
+        super().__init__(None, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._pieces = pieces
 

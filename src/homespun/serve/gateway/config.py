@@ -230,6 +230,8 @@ class GatewayConfig(Section):
     cache: Cache = Cache()
     learning: Learning = Learning()
     telemetry: Telemetry = Telemetry()
+    arena: dict[str, Any] = {}
+    """The battle room's section, which checks it itself (`homespun.serve.battle_room.config`)."""
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
