@@ -128,8 +128,11 @@ class Figures:
             module.close("all")
             self._saved.clear()
 
+        def show_one(drawn: Any, *_: Any, **__: Any) -> None:
+            self._keep_figure(drawn)
+
         figure.Figure.savefig = savefig
-        figure.Figure.show = lambda drawn, *_, **__: self._keep_figure(drawn)
+        figure.Figure.show = show_one
         module.show = show
 
     def _keep_open_figures(self) -> None:
@@ -157,18 +160,20 @@ class Figures:
     # Plotly
 
     def _plotly_io(self, module: Any) -> None:
-        module.show, module.write_image = self._plotly_shown, self._plotly_written
+        module.show, module.write_image = self._plotly_functions()
 
     def _plotly_base(self, module: Any) -> None:
-        module.BaseFigure.show = lambda figure, *_, **__: self._keep_plotly(figure)
-        module.BaseFigure.write_image = lambda figure, file, *_, **__: self._plotly_written(figure, file)
+        module.BaseFigure.show, module.BaseFigure.write_image = self._plotly_functions()
 
-    def _plotly_shown(self, figure: Any, *_: Any, **__: Any) -> None:
-        self._keep_plotly(figure)
+    def _plotly_functions(self) -> tuple[Any, Any]:
+        def shown(figure: Any, *_: Any, **__: Any) -> None:
+            self._keep_plotly(figure)
 
-    def _plotly_written(self, figure: Any, file: Any, *_: Any, **__: Any) -> None:
-        self._keep_plotly(figure)
-        sys.stderr.write(f"write_image: {file} was not written, the figure is shown instead\n")
+        def written(figure: Any, file: Any = None, *_: Any, **__: Any) -> None:
+            self._keep_plotly(figure)
+            sys.stderr.write(f"write_image: {file} was not written, the figure is shown instead\n")
+
+        return shown, written
 
     def _plotly_offline(self, module: Any) -> None:
         def shown(figure: Any, *_: Any, **__: Any) -> None:

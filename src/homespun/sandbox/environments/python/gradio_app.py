@@ -1,4 +1,4 @@
-"""Serves a Gradio program: ``python -m inside.gradio_app PORT``. Wherever it launches to, it is served at PORT."""
+"""Serves a Gradio program, wherever it launches to: ``python -m inside.gradio_app PORT [--preload]``."""
 
 import functools
 import importlib
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import program
-from .hand_over import HandOver
+from .hand_over import SERVING, HandOver, preload
 
 QUIET = {
     "GRADIO_ANALYTICS_ENABLED": "False",
@@ -37,6 +37,8 @@ def main() -> int:
     port = int(sys.argv[1])
     os.environ.update(QUIET)
     gradio: Any = importlib.import_module("gradio")
+    if "--preload" in sys.argv:
+        preload((*SERVING, "gradio.http_server", "pydantic.v1"))
     hand_over = HandOver(port)
     launched = _patch(gradio.Blocks, port, hand_over)
     code = program.run(hand_over.path)

@@ -5,11 +5,31 @@ listener is closed, so that the app can have the port; the connection stays, and
 can be looked at: ``{"ready": true, "notes": {...}}``. If the job ends before, there is nothing to look at.
 """
 
+import contextlib
+import importlib
 import json
 import os
 import socket
+from collections.abc import Iterable
 
 from .program import WORK
+
+SERVING = (
+    "anyio._backends._asyncio",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.auto",
+    "uvicorn.main",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto",
+)
+"""What uvicorn, which serves both Streamlit and Gradio, loads when it starts."""
+
+
+def preload(names: Iterable[str]) -> None:
+    """Imports modules ahead of their use; one that another version of a library has not is passed over."""
+    for name in names:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 class HandOver:

@@ -5,6 +5,7 @@ the game asks for events, as every game must, they become pygame events and the 
 ``pygame.mouse`` show. So state and events change together, in the game's own thread, as with a real window.
 """
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -106,7 +107,7 @@ class Input:
         key.get_just_released = lambda: Pressed(self._just_up)
         key.get_mods = self._modifiers
         key.get_focused = lambda: self._focus
-        mouse.get_pos = lambda *_, **__: self._position
+        mouse.get_pos = self._mouse_position
         mouse.get_rel = self._relative
         mouse.get_pressed = self._mouse_pressed
         mouse.get_just_pressed = lambda: tuple(number in self._buttons_down for number in range(1, 6))
@@ -122,10 +123,8 @@ class Input:
         return drained
 
     def _send(self, kind: int, **values: Any) -> None:
-        try:
+        with contextlib.suppress(self._pygame.error):  # a full queue: a game that never looks loses events
             self._post(self._pygame.event.Event(kind, window=None, **values))
-        except self._pygame.error:
-            pass  # SDL's queue is full: a game that never looks loses events, as with a real window
 
     # keyboard
 
@@ -218,6 +217,9 @@ class Input:
         if self._focus:
             self._focus = False
             self._send(self._pygame.WINDOWFOCUSLOST)
+
+    def _mouse_position(self, desktop: bool = False) -> tuple[int, int]:
+        return self._position
 
     def _relative(self) -> tuple[int, int]:
         before, self._moved_from = self._moved_from, self._position

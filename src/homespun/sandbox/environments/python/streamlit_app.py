@@ -9,9 +9,31 @@ import urllib.request
 from typing import Any
 
 from . import program
-from .hand_over import HandOver
+from .hand_over import SERVING, HandOver, preload
 
-PRELOADED = ("pandas", "pyarrow", "altair", "streamlit.web.server.starlette.starlette_server", "uvicorn")
+PRELOADED = (
+    "altair",
+    "narwhals._pandas_like.namespace",
+    "narwhals._pandas_like.series",
+    "pandas",
+    "pandas.io.formats.string",
+    "pyarrow.pandas_compat",
+    "streamlit.components.v2.manifest_scanner",
+    "streamlit.runtime.agent.protocol",
+    "streamlit.runtime.scriptrunner.magic_funcs",
+    "streamlit.watcher.polling_path_watcher",
+    "streamlit.web.server.starlette.starlette_app",
+    "streamlit.web.server.starlette.starlette_agent_routes",
+    "streamlit.web.server.starlette.starlette_server",
+    "streamlit.web.skills",
+    "itsdangerous",
+    "narwhals.stable.v1._namespace",
+    "starlette.applications",
+    "starlette.middleware.sessions",
+    "starlette.staticfiles",
+    "websockets.sync.client",
+)
+"""What a first page with a chart loads."""
 OPTIONS = {
     "server_address": "127.0.0.1",
     "server_headless": True,
@@ -36,8 +58,7 @@ def main() -> int:
     port = int(sys.argv[1])
     bootstrap = importlib.import_module("streamlit.web.bootstrap")
     if "--preload" in sys.argv:
-        for name in PRELOADED:
-            importlib.import_module(name)
+        preload((*SERVING, *PRELOADED))
     hand_over = HandOver(port)
     try:
         program.load(hand_over.path)
