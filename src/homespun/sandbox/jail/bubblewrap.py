@@ -1,7 +1,8 @@
 """Starts a job with bubblewrap (https://github.com/containers/bubblewrap)."""
 
 from homespun.sandbox.jail import command, system
-from homespun.sandbox.jail.running import Handed, JailedJob, Plan
+from homespun.sandbox.jail.plan import Handed, Plan
+from homespun.sandbox.jail.running import JailedJob
 from homespun.sandbox.jail.types import Job
 from homespun.sandbox.seccomp import jail_filter
 

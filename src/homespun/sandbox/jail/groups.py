@@ -15,7 +15,8 @@ from pathlib import Path
 
 from homespun.sandbox.jail.types import Bounds
 
-CONTROLLERS = ("memory", "pids", "cpu")
+CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
+"""The last one (version 1; version 2 counts time always) only where a driver asks for it."""
 NAME = "homespun-"
 OURS = 3
 """Processes of bwrap in the group beside the job's own."""
@@ -78,6 +79,13 @@ class Group:
         text = self._read("memory", "memory.max_usage_in_bytes" if self._version("memory") == 1 else "memory.peak")
         return int(text) / 2**20 if text.strip().isdigit() else None
 
+    def used_seconds(self) -> float:
+        """Processor time of the whole job so far; 0 where it is not counted."""
+        if self._version("cpuacct") == 1:
+            return int(self._read("cpuacct", "cpuacct.usage") or 0) / 1e9
+        said = dict(line.split() for line in self._read("cpu", "cpu.stat").splitlines())
+        return int(said.get("usage_usec", 0)) / 1e6
+
     def remove(self) -> None:
         """Removes the folders; the job has ended, but the kernel may take a moment to see it."""
         for folder in self._made():
@@ -103,9 +111,9 @@ class Group:
             return ""
 
 
-def make(bounds: Bounds) -> Group | None:
-    """A group for one job, or None where we may make none."""
-    usable = parents()
+def make(bounds: Bounds, *, time: bool = False) -> Group | None:
+    """A group for one job, or None where we may make none; ``time``: whether it is to tell processor time."""
+    usable = {name: parent for name, parent in parents().items() if time or name != "cpuacct"}
     return Group(usable, bounds) if usable else None
 
 
@@ -179,10 +187,11 @@ def _sweep(folder: Path) -> None:
 def _settings(controller: str, version: int, bounds: Bounds) -> list[tuple[str, str]]:
     """(file, value) in the order of writing."""
     memory, processes = str(bounds.memory_mb << 20), str(bounds.processes + OURS)
-    first = {
+    first: dict[str, list[tuple[str, str]]] = {
         "memory": [("memory.limit_in_bytes", memory), ("memory.memsw.limit_in_bytes", memory)],
         "pids": [("pids.max", processes)],
         "cpu": [("cpu.shares", "1024")],
+        "cpuacct": [],
     }
     second = {
         "memory": [("memory.max", memory), ("memory.swap.max", "0"), ("memory.oom.group", "1")],

@@ -8,19 +8,22 @@ wall clock, files and control group as in ``bubblewrap.py``.
 Promised beyond what ``bubblewrap.py`` promises: a program that finds a bug in Linux' system calls finds gVisor
 between itself and them; /proc shows gVisor's kernel and none of the host's, mounts and paths included.
 Not promised: speed (ten times slower to start, system calls many times slower), that everything runs (gVisor knows
-fewer system calls), and a jail for a browser. Where memory cannot be bounded by a control group, or we are not root,
+fewer system calls), a jail for a browser, and processor time of each process apart: ``cpu_seconds`` bounds all of the
+job together here. Where memory cannot be bounded by a control group, or we are not root,
 it cannot be had and says so.
 """
 
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 from functools import cache
 
 from homespun.errors import SandboxError
 from homespun.sandbox.jail import command, groups, system
-from homespun.sandbox.jail.running import Handed, JailedJob, Plan
+from homespun.sandbox.jail.plan import Handed, Plan
+from homespun.sandbox.jail.running import JailedJob
 from homespun.sandbox.jail.types import WORK, Bounds, Job
 
 TOP = "/jail"
@@ -32,6 +35,8 @@ CAPABILITIES = ("SYS_ADMIN", "SYS_CHROOT", "SETUID", "SETGID", "SETPCAP", "DAC_O
 SENTRY_MB = 64
 """What gVisor's own processes may use beside the job."""
 SENTRY_PROCESSES = 128
+BROKEN = re.compile(r"running container: creating container:")
+"""How runsc says that it could not make its jail."""
 STATE = "/run/runsc"
 
 
@@ -109,6 +114,8 @@ def plan(job: Job, user: int, handed: Handed) -> Plan:
             processes=2 * job.bounds.processes + SENTRY_PROCESSES,
         ),
         each=None,
+        all_seconds=job.bounds.cpu_seconds,
+        broken=BROKEN,
         work=TOP + WORK,
     )
 

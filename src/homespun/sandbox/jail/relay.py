@@ -29,6 +29,14 @@ MOST_WAITING = 4 * BLOCK
 RETRY_SECONDS = 0.1
 
 
+def _noticed(_number: int, _frame: object) -> None:
+    """A handler must be there for a signal to wake us."""
+
+
+def _ended(number: int, _frame: object) -> None:
+    os._exit(128 + number)
+
+
 class Pair:
     """Two sockets that are joined: what one says, the other hears, each direction until it is closed."""
 
@@ -83,7 +91,7 @@ class Relay:
         for end in (self.awake, woken):
             end.setblocking(False)
         self.selector.register(self.awake, selectors.EVENT_READ)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, _noticed)
         signal.set_wakeup_fd(woken.detach(), warn_on_full_buffer=False)
         if not self.inward:
             self.listener = socket.create_server((LOOPBACK, port), backlog=64)
@@ -100,6 +108,7 @@ class Relay:
         waits = self.inward and len(self.offers) < OFFERS
         for key, mask in self.selector.select(RETRY_SECONDS if waits else None):
             end = key.fileobj
+            assert isinstance(end, socket.socket)
             if end is self.awake:
                 with contextlib.suppress(BlockingIOError):
                     self.awake.recv(BLOCK)
@@ -205,5 +214,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, _ended)
     sys.exit(main())

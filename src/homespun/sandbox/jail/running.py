@@ -8,13 +8,13 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from homespun.errors import SandboxError
 from homespun.sandbox.jail import files, groups, limits, users
-from homespun.sandbox.jail.types import WORK, Bounds, Job, Outcome, Status
+from homespun.sandbox.jail.plan import Handed, Plan, Planner
+from homespun.sandbox.jail.types import Job, Outcome, Status
 from homespun.sandbox.jail.verdict import Stopped, exit_code, status
 
 ALONE_SECONDS = 4 * 3600.0
@@ -22,47 +22,8 @@ ALONE_SECONDS = 4 * 3600.0
 that is longer."""
 END_SECONDS = 20.0
 """What the kernel may take to end all processes of a jail."""
+LOOK_SECONDS = 0.25
 BLOCK = 1 << 16
-
-
-class Handed:
-    """Descriptors that bwrap inherits, and what it is to read from them."""
-
-    def __init__(self) -> None:
-        self.numbers: list[int] = []
-
-    def content(self, content: bytes) -> str:
-        """A file in memory; its number, for a command line."""
-        number = os.memfd_create("homespun")
-        self.numbers.append(number)
-        os.write(number, content)
-        os.lseek(number, 0, os.SEEK_SET)
-        return str(number)
-
-    def close(self) -> None:
-        """Closes our side of them."""
-        while self.numbers:
-            os.close(self.numbers.pop())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How a driver starts a job."""
-
-    arguments: Sequence[str]
-    """Of bwrap."""
-    command: Sequence[str]
-    """What bwrap starts."""
-    group: Bounds
-    """What everything in the jail may use together, the driver's own processes included."""
-    each: Bounds | None
-    """What any one process may use; None where the command limits them itself."""
-    work: str = WORK
-    """Where the workspace is, as bwrap's first process sees it."""
-
-
-Planner = Callable[[Job, int, Handed], Plan]
-"""From a job, its user and the descriptors to be handed over."""
 
 
 class JailedJob:
@@ -100,13 +61,13 @@ class JailedJob:
     def wait(self) -> Outcome:
         """Blocks until it has ended or met its wall clock; everything of it is gone then."""
         if not self._done.wait(max(0.0, self._started + self.job.bounds.seconds - time.monotonic())):
-            self._stop("timeout", f"stopped after {self.job.bounds.seconds:g} s")
+            self.stop("timeout", f"stopped after {self.job.bounds.seconds:g} s")
         self._done.wait()
         return self._outcome
 
     def kill(self) -> Outcome:
         """Ends it now; everything of it is gone then."""
-        self._stop("failed", "stopped")
+        self.stop("failed", "stopped")
         self._done.wait()
         return self._outcome
 
@@ -115,7 +76,8 @@ class JailedJob:
             with ExitStack() as held:
                 self._start_and_watch(held)
         except Exception as error:  # told to whoever waits in the constructor; never raised for what a program does
-            self._failure = error
+            known = isinstance(error, SandboxError)
+            self._failure = error if known else SandboxError(f"no jail could be made: {error}", "sandbox")
             self._outcome = Outcome(status="unavailable", stderr=str(error))
         finally:
             self._done.set()
@@ -126,7 +88,7 @@ class JailedJob:
         handed = Handed()
         held.callback(handed.close)
         plan = self._planner(self.job, user, handed)
-        group = groups.make(plan.group)
+        group = groups.make(plan.group, time=plan.all_seconds is not None)
         if group is not None:
             held.callback(group.remove)
         marker = f".{secrets.token_hex(8)}"
@@ -146,13 +108,16 @@ class JailedJob:
         folder = self._prepare(held, info, user, plan, group, marker)
         if folder is not None:
             go.write(b"x")
+        else:
+            self._clear(process)  # it is not to run its command when our end of the pipe closes
         go.close()
         self._ready.set()
-        self._hear(process.stdout.fileno(), process.stderr.fileno(), monitor)
+        self._hear(process.stdout.fileno(), process.stderr.fileno(), monitor, _Clock(self, plan, group))
         code = exit_code(process.wait())
         self._clear(process)
-        self._hear(process.stdout.fileno(), process.stderr.fileno(), None)
-        self._outcome = self._ended(code, folder, group)
+        self._hear(process.stdout.fileno(), process.stderr.fileno(), None, None)
+        started = folder is not None and not (plan.broken and plan.broken.match(self.said()[1]))
+        self._outcome = self._ended(code, folder if started else None, group)
 
     def _spawn(
         self, plan: Plan, group: groups.Group | None, handed: Handed, own: Sequence[str]
@@ -188,7 +153,6 @@ class JailedJob:
             first = os.pidfd_open(pid)
         except ProcessLookupError:
             return None
-        held.callback(os.close, first)
         with self._lock:
             self._first = first
         try:
@@ -204,16 +168,15 @@ class JailedJob:
             files.write_all(folder, self.job.files, user if os.geteuid() == 0 else None)
         return folder
 
-    def _hear(self, output: int, error: int, monitor: int | None) -> None:
+    def _hear(self, output: int, error: int, monitor: int | None, clock: "_Clock | None") -> None:
         """Reads what it writes, until ``monitor`` has ended, or without one until nobody is left who could write."""
         poll = select.poll()
         into = {output: self._output, error: self._error}
         for number in (*into, *(() if monitor is None else (monitor,))):
             poll.register(number, select.POLLIN)
         open_ends = set(into)
-        last = self._started + max(self.job.bounds.seconds, ALONE_SECONDS)
         while open_ends or monitor is not None:
-            for number, _ in poll.poll(max(0.0, last - time.monotonic()) * 1000):
+            for number, _ in poll.poll(clock.left() * 1000 if clock is not None else None):
                 if number == monitor:
                     return
                 block = os.read(number, BLOCK)
@@ -221,17 +184,17 @@ class JailedJob:
                     poll.unregister(number)
                     open_ends.discard(number)
                 self._keep(into[number], block)
-            if time.monotonic() > last:
-                self._stop("timeout", "stopped: nobody waited for it")
-                last = float("inf")
+            if clock is not None:
+                clock.look()
 
     def _keep(self, into: bytearray, block: bytes) -> None:
         room = self.job.bounds.output_bytes - len(into)
         into += block[: max(0, room)]
         if len(block) > room:
-            self._stop("failed", f"stopped: it wrote more than {self.job.bounds.output_bytes} bytes")
+            self.stop("failed", f"stopped: it wrote more than {self.job.bounds.output_bytes} bytes")
 
-    def _stop(self, status: Status, why: str) -> None:
+    def stop(self, status: Status, why: str) -> None:
+        """Ends it now, unless it has ended, and does not wait; ``status`` and ``why`` are what its outcome says."""
         with self._lock:
             if self._done.is_set() or self._first is None:
                 return
@@ -248,7 +211,9 @@ class JailedJob:
                 signal.pidfd_send_signal(first, signal.SIGKILL)
             ended = select.poll()
             ended.register(first, select.POLLIN)
-            if not ended.poll(END_SECONDS * 1000):
+            gone = ended.poll(END_SECONDS * 1000)
+            os.close(first)
+            if not gone:
                 raise SandboxError("a job cannot be ended: the kernel holds one of its processes", "sandbox")
         if process.poll() is None:
             process.kill()
@@ -274,6 +239,29 @@ class JailedJob:
             files=files.collect(folder, self.job.collect),
             peak_mb=group.peak_mb() if group is not None else None,
         )
+
+
+class _Clock:
+    """Ends a job that nobody waits for any more, or that has used more processor time than it may."""
+
+    def __init__(self, job: JailedJob, plan: Plan, group: groups.Group | None) -> None:
+        self._job, self._group, self._processor = job, group, plan.all_seconds
+        self._last = time.monotonic() + max(job.job.bounds.seconds, ALONE_SECONDS)
+
+    def left(self) -> float:
+        """Seconds until the next look."""
+        left = max(LOOK_SECONDS, self._last - time.monotonic())
+        return left if self._processor is None else LOOK_SECONDS
+
+    def look(self) -> None:
+        """Ends the job if its time is up."""
+        if time.monotonic() > self._last:
+            self._job.stop("timeout", "stopped: nobody waited for it")
+        elif self._processor is not None and self._group is not None and self._group.used_seconds() > self._processor:
+            self._job.stop("timeout", f"stopped after {self._processor:g} s of processor time")
+        else:
+            return
+        self._last += END_SECONDS
 
 
 def _own(marker: str, blocked: int, told: int) -> Sequence[str]:

@@ -3,7 +3,7 @@
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from homespun.errors import SandboxError
@@ -13,7 +13,7 @@ USERS = range(62_000, 62_256)
 
 
 @contextmanager
-def taken() -> Iterator[int]:
+def taken() -> Generator[int]:
     """The id of a user that no other job has, in whichever process of this host; given back at the end.
 
     Started by an ordinary user we have one user only: then every job has the same, in a user namespace of its own,
