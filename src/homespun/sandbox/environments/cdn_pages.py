@@ -51,7 +51,7 @@ class Address:
     use: Use
     package: Dependency
     path: str
-    """Below the package's folder; empty for the package itself. Of esm.sh and its like: a subpath as imports write it."""
+    """Below the package's folder, or of esm.sh and its like the subpath of an import; empty for the package itself."""
 
 
 def elements(html: str) -> list[Element]:

@@ -29,7 +29,8 @@ _HTML = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Console</title>'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     '<script src="console_values.js"></script><script src="console.js"></script></head>'
-    '<body><div id="root"></div><div id="app"></div>{containers}<script type="module" src="app.js"></script></body></html>'
+    '<body><div id="root"></div><div id="app"></div>{containers}'
+    '<script type="module" src="app.js"></script></body></html>'
 )
 
 

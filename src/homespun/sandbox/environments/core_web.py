@@ -17,6 +17,7 @@ from homespun.sandbox.environments.web.build import Built, build
 from homespun.sandbox.jail.types import Jail
 from homespun.sandbox.reply.cdn import is_address
 from homespun.sandbox.reply.markup import is_page
+from homespun.sandbox.reply.script_source import read_script
 
 _EMPTY: dict[Use, str] = {
     "script": "data:text/javascript,",
@@ -62,7 +63,7 @@ def run(work: Work, jail: Jail) -> Ran:
         SandboxError: the jail cannot be had.
     """
     html = work.found.code
-    if html.lstrip()[:4].lower() == "<svg" or not is_page(html) and "<body" not in html.lower():
+    if html.lstrip()[:4].lower() == "<svg" or (not is_page(html) and "<body" not in html.lower()):
         html = f"<!doctype html><html><body>{html}</body></html>"
     found = cdn_pages.elements(html)
     plan = _plan(html, found)
@@ -96,10 +97,15 @@ def _plan(html: str, found: list[Element]) -> _Plan:
         elif element.name == "script" and kind != "importmap":
             for text in cdn_pages.quoted_addresses(element.body):
                 plan.add(text, "text")
-        elif source and not is_address(source) and not source.startswith(("data:", "#", "blob:")) and use is None:
-            if element.name == "script" or "stylesheet" in element.attributes.get("rel", "").lower():
-                plan.notes[source[:200]] = "a file beside the page, which is one file: not there"
+        elif source and not is_address(source) and _is_beside(element, source):
+            plan.notes[source[:200]] = "a file beside the page, which is one file: not there"
     return plan
+
+
+def _is_beside(element: Element, source: str) -> bool:
+    """Whether code or style is loaded from a file of its own."""
+    loads = element.name == "script" or "stylesheet" in element.attributes.get("rel", "").lower()
+    return loads and not source.startswith(("data:", "#", "blob:"))
 
 
 def _order(html: str, found: list[Element], plan: _Plan) -> JSON:
@@ -124,9 +130,7 @@ def _imports(plan: _Plan, entries: Mapping[str, str]) -> dict[str, list[str]]:
     """Specifiers, and prefixes of them, to package and path; addresses in modules as well as entries of the map."""
     targets = dict(entries)
     for module in plan.modules:
-        for name in cdn_pages.read_script(module.body).imports:
-            if is_address(name):
-                targets[name] = name
+        targets.update({name: name for name in read_script(module.body).imports if is_address(name)})
     imports: dict[str, list[str]] = {}
     for key, value in targets.items():
         read = cdn_pages.address(value, "module") if is_address(value) else None
@@ -182,7 +186,7 @@ def _strings(body: str, replaced: Mapping[str, str]) -> str:
 
 
 def _headed(html: str, styled: bool) -> str:
-    """Charset, viewport, errors shown: first in the head, where there is one; Tailwind's sheet last, as its script does."""
+    """Charset, viewport and errors first in the head, where there is one; Tailwind's sheet last, as its script does."""
     first = "" if re.search(r"<meta[^>]{0,200}charset", html[:20_000], re.I) else '<meta charset="utf-8">'
     if not re.search(r"<meta[^>]{0,200}viewport", html[:20_000], re.I):
         first += '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -1,4 +1,4 @@
-"""Vue 3: single-file components, options objects, and scripts that mount themselves, with Router, Pinia and Tailwind."""
+"""Vue 3: single-file components, options objects and scripts that mount themselves; Router, Pinia, Tailwind."""
 
 import re
 

@@ -46,12 +46,11 @@ globalThis.__values = (() => {
 
   const member = (value, key, depth, seen) => {
     const property = Object.getOwnPropertyDescriptor(value, key);
-    if (!property) return '<empty>';
     if ('value' in property) return inspect(property.value, depth + 1, seen);
     return property.get ? (property.set ? '[Getter/Setter]' : '[Getter]') : '[Setter]';
   };
 
-  const label = (key) => (typeof key === 'symbol' ? `[${String(key)}]` : NAME.test(key) ? key : quoted(key));
+  const label = (key) => (typeof key === 'symbol' ? String(key) : NAME.test(key) ? key : quoted(key));
 
   const keysOf = (value) => [
     ...Object.keys(value),
@@ -60,12 +59,24 @@ globalThis.__values = (() => {
 
   const more = (count) => (count > ITEMS ? [`… ${count - ITEMS} more item${count - ITEMS > 1 ? 's' : ''}`] : []);
 
+  /** Elements of an array; runs of holes are counted. */
+  const elements = (value, depth, seen) => {
+    const items = [];
+    for (let at = 0; at < value.length && items.length < ITEMS; at++) {
+      const start = at;
+      while (at < value.length && !Object.hasOwn(value, at)) at++;
+      if (at > start) items.push(`<${at - start} empty item${at - start > 1 ? 's' : ''}>`);
+      if (at < value.length) items.push(member(value, String(at), depth, seen));
+    }
+    return items;
+  };
+
   /** Opening word, brackets and members of an object. */
   const parts = (value, depth, seen) => {
     const name = maker(value);
     const entries = (keys) => keys.slice(0, ITEMS).map((key) => `${label(key)}: ${member(value, key, depth, seen)}`);
     if (Array.isArray(value)) {
-      const items = Array.from({ length: Math.min(value.length, ITEMS) }, (_, index) => member(value, String(index), depth, seen));
+      const items = elements(value, depth, seen);
       const extra = keysOf(value).filter((key) => typeof key === 'symbol' || !/^\d+$/.test(key));
       const word = name === 'Array' ? '' : `${name}(${value.length}) `;
       return [word, '[', [...items, ...more(value.length), ...entries(extra)], ']'];

@@ -13,11 +13,12 @@ export function at(file, source, line, column, text) {
   return `${file}:${line}:${column}: ${text}${marked}`;
 }
 
-/** The line of a source that a line of the code made from it stands for: the only one with the same text. */
-function original(source, text) {
+/** Where a place of compiled code lies in its source: on the only line with the same text, wherever that is indented. */
+function original(source, { lineText, column }) {
   const lines = source.split('\n');
-  const found = lines.flatMap((line, index) => (line.trim() === text.trim() ? [index] : []));
-  return found.length === 1 ? [found[0] + 1, lines[found[0]].length - lines[found[0]].trimStart().length + 1] : null;
+  const found = lines.flatMap((line, index) => (line.trim() === lineText.trim() ? [index] : []));
+  const indent = (line) => line.length - line.trimStart().length;
+  return found.length === 1 ? [found[0] + 1, column - indent(lineText) + indent(lines[found[0]]) + 1] : null;
 }
 
 /** Errors of esbuild; `compiled` names sources whose code was made from something else: path to {file, source}. */
@@ -30,7 +31,7 @@ export function told(error, compiled = {}) {
     const path = location.file.replace(/^(\.\.\/)*work\/src\//, '').replace(/^src\//, '');
     const made = compiled[path];
     if (!made) return at(path, '\n'.repeat(location.line - 1) + location.lineText, location.line, location.column + 1, why);
-    const place = original(made.source, location.lineText);
+    const place = original(made.source, location);
     return place ? at(made.file, made.source, place[0], place[1], why) : `${made.file}: ${why}`;
   });
   const more = error.errors.length - texts.length;
