@@ -90,7 +90,7 @@ export class Composer {
     const full = turns >= this.setup.limits.turns;
     const length = this.text.value.length;
     const over = length > this.limit;
-    byId("composer").hidden = !this.mine;
+    byId("composer").hidden = !this.mine || (state?.mode === "battle" && state.vote !== null); // with the names known there is no battle left
     byId("environment").disabled = Boolean(state?.locked);
     byId("locked").hidden = !state?.locked;
     put(byId("count"), full ? `The ${this.setup.limits.turns} turns of this round are used` : length > NEAR * this.limit ? `${count(length)} of ${count(this.limit)} characters` : "");

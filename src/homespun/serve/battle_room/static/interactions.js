@@ -21,6 +21,7 @@ export class Interactions {
   hear(event) {
     const pane = this.panes().find((one) => one.output.sent(event));
     const told = event.data;
+    if (pane && told?.homespun === "escape") pane.focus(); // the keyboard's way out of a program that keeps Tab
     if (!pane || !this.mine() || told?.homespun !== "log" || !Array.isArray(told.records)) return;
     const run = pane.output.frame.dataset.run;
     const records = told.records.slice(0, MOST).filter((one) => TYPES.has(one?.type) && typeof one.time === "string" && typeof one.payload === "object");

@@ -5,12 +5,13 @@ import { KEYS } from "./votes.js";
 
 const PLACE = "homespun-single-keys";
 const LIST = [
-  ["1 2 3 4", "Vote: A is better, B is better, tie, both bad"],
+  ["1 2 3 4", "Vote: A is better, tie, both bad, B is better"],
   ["A  B", "Go to that side's tabs; arrow keys change the tab"],
   ["/", "Go to the prompt"],
   ["Enter", "Send; Shift Enter starts a new line"],
   ["Ctrl Enter", "In the code editor: run"],
   ["Esc, then Tab", "Leave the code editor"],
+  ["Esc", "Leave a program"],
   ["G", "Regenerate both"],
   ["E", "Expand the side that has the focus, or restore it"],
   ["S", "Share the round"],
@@ -45,7 +46,7 @@ export function help() {
     byId("help-dialog"), "Keyboard and help",
     el("p", {}, "Both answers stream in; both programs show at the same moment, when both sides are ready. Play with them, change their code or packages, ask for more, then vote. In an anonymous battle the names follow."),
     el("dl", { class: "keys" }, rows), el("label", { class: "check" }, box, " Single keys are on"),
-    el("p", { class: "quiet" }, "What you do inside a program (clicks, keys, scrolling) is recorded with the round; what you type into password fields is not. Inside a program's frame the keys belong to the program; press Tab or click outside to leave it."),
+    el("p", { class: "quiet" }, "What you do inside a program (clicks, keys, scrolling) is recorded with the round; what you type into password fields is not. Inside a program's frame the keys belong to the program; Escape leaves it."),
   );
 }
 

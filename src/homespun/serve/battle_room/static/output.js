@@ -35,10 +35,10 @@ export class OutputTab {
     return this.frame !== null && event.source === this.frame.contentWindow && event.origin === this.origin;
   }
 
-  show(side, canRun) {
+  show(side, canRun, timed) {
     const run = side.run;
     const shown = run && ready(run) ? run : null;
-    put(this.facts, shown ? facts(shown) : "");
+    put(this.facts, shown ? facts(shown, timed) : "");
     this.reload.hidden = !shown?.url;
     this.again.hidden = !shown || Boolean(shown.url) || !canRun;
     const key = shown ? JSON.stringify([shown.run, shown.url, shown.status]) : JSON.stringify([side.state, reason(side)]);
@@ -89,8 +89,8 @@ export class OutputTab {
 const ready = (run) => run.status !== null && run.status !== undefined && run.status !== "waiting";
 const reason = (side) => side.error ?? side.reason ?? side.found?.reason ?? null;
 
-function facts(run) {
-  return [ENVIRONMENTS[run.environment] ?? run.environment, run.exit_code ? `exit ${run.exit_code}` : null, run.seconds !== null ? seconds(run.seconds) : null].filter(Boolean).join(" · ");
+function facts(run, timed) {
+  return [ENVIRONMENTS[run.environment] ?? run.environment, run.exit_code ? `exit ${run.exit_code}` : null, timed && run.seconds !== null ? seconds(run.seconds) : null].filter(Boolean).join(" · ");
 }
 
 function failure(run) {

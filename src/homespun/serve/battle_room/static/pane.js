@@ -79,10 +79,11 @@ export class Pane {
     put(this.name, name ?? `Model ${this.side.toUpperCase()}`);
     this.node.classList.toggle("named", Boolean(name));
     this.stop.hidden = !mine || !busy || side.state === "waiting";
-    this.regenerate.hidden = !mine || busy || side.turns.length === 0;
+    this.regenerate.hidden = !mine || busy || side.turns.length === 0 || (state.mode === "battle" && state.vote !== null);
     const can = mine && !busy && side.run !== null;
-    this.transcript.show(side);
-    this.output.show(side, can);
+    const timed = state.mode !== "battle" || state.vote !== null;
+    this.transcript.show(side, timed);
+    this.output.show(side, can, timed);
     this.code.show(side.run && side.run.code ? side.run : null);
     this.code.allow(can);
     this.packages.show(side.run);

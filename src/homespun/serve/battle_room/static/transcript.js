@@ -13,7 +13,9 @@ export class Transcript {
     panel.append(this.empty, this.log);
   }
 
-  show(side) {
+  /** Draws the turns; how long an answer took is told only where it cannot sway a vote (`timed`). */
+  show(side, timed) {
+    this.timed = timed;
     const following = this.panel.scrollTop + this.panel.clientHeight >= this.panel.scrollHeight - 40;
     const fresh = side.turns.length > 0 && !this.turns.has(side.turns.at(-1).turn);
     this.empty.hidden = side.turns.length > 0;
@@ -47,6 +49,6 @@ export class Transcript {
     made.node.classList.toggle("writing", writing);
     made.node.setAttribute("aria-busy", String(writing));
     const cut = turn.finish === "length" ? "cut at the length limit" : turn.finish === "cancelled" || turn.finish === "stopped" ? "stopped" : null;
-    put(made.foot, writing ? "" : [error, cut, turn.seconds ? seconds(turn.seconds) : null].filter(Boolean).join(" · "));
+    put(made.foot, writing ? "" : [error, cut, this.timed && turn.seconds ? seconds(turn.seconds) : null].filter(Boolean).join(" · "));
   }
 }

@@ -4,7 +4,7 @@ import { el, put, roving, say } from "./dom.js";
 import { ASPECTS, WINNERS } from "./words.js";
 
 const CHOICES = ["a", "tie", "both_bad", "b"]; // as they lie on the screen: A's side left, B's right
-export const KEYS = { 1: "a", 2: "b", 3: "tie", 4: "both_bad" };
+export const KEYS = { 1: "a", 2: "tie", 3: "both_bad", 4: "b" };
 const SHORT = { a: "A", b: "B", tie: "tie", both_bad: "bad" };
 const REASON = 4000; // characters
 
@@ -19,10 +19,11 @@ export class VoteBar {
     const ordered = CHOICES.map((name) => this.buttons[name]);
     this.bar = el("div", { class: "choices", role: "toolbar", "aria-label": "Your vote", "aria-describedby": "vote-hint" }, ordered);
     roving(this.bar, ordered);
-    this.more = el("details", { class: "more" }, el("summary", {}, "Say more"), this.details());
+    this.more = el("button", { type: "button", class: "link", "aria-expanded": "false", "aria-controls": "aspects", onclick: () => this.unfold() }, "Say more");
+    this.extra = this.details();
     this.result = el("div", { class: "result", hidden: true, tabindex: "-1" });
     this.next = next;
-    place.append(this.bar, this.hint, this.more, this.result);
+    place.append(this.bar, this.hint, this.more, this.extra, this.result);
   }
 
   button(name) {
@@ -36,14 +37,20 @@ export class VoteBar {
       return el("fieldset", { class: "aspect" }, el("legend", {}, title), el("div", { class: "pills" }, choices));
     });
     this.reason = el("textarea", { id: "reason", rows: "2", maxlength: REASON, placeholder: "Why? (optional)" });
-    return el("div", { class: "aspects" }, rows, el("label", { class: "hidden", for: "reason" }, "Why"), this.reason);
+    return el("div", { class: "aspects", id: "aspects", hidden: true }, rows, el("label", { class: "hidden", for: "reason" }, "Why"), this.reason);
+  }
+
+  unfold(open = this.extra.hidden) {
+    this.extra.hidden = !open;
+    this.more.setAttribute("aria-expanded", String(open));
+    put(this.more, open ? "Say less" : "Say more");
   }
 
   /** What is added to the vote: the aspects that were chosen and the reason. */
   added() {
     const aspects = {};
     for (const aspect of Object.keys(ASPECTS)) {
-      const chosen = this.more.querySelector(`input[name="aspect-${aspect}"]:checked`);
+      const chosen = this.extra.querySelector(`input[name="aspect-${aspect}"]:checked`);
       if (chosen) aspects[aspect] = chosen.value;
     }
     const reason = this.reason.value.trim();
@@ -76,9 +83,10 @@ export class VoteBar {
     const voted = state.vote !== null;
     for (const part of [this.bar, this.hint, this.more]) part.hidden = voted;
     this.result.hidden = !voted;
+    if (voted) this.unfold(false);
     if (voted) return this.reveal(state);
     const can = state.can_vote && mine && !this.sending;
-    if (can && !this.open && !this.sending) say("Both sides are ready. You can vote: 1 A is better, 2 B is better, 3 tie, 4 both bad.");
+    if (can && !this.open && !this.sending) say("Both sides are ready. You can vote: 1 A is better, 2 tie, 3 both bad, 4 B is better.");
     this.allow(can);
     put(this.hint, can ? "Play with both, then vote." : hint(state));
   }
@@ -87,9 +95,9 @@ export class VoteBar {
     this.session = id;
     this.id = null;
     this.revealed = null;
-    this.more.open = false;
+    this.unfold(false);
     this.reason.value = "";
-    for (const input of this.more.querySelectorAll("input:checked")) input.checked = false;
+    for (const input of this.extra.querySelectorAll("input:checked")) input.checked = false;
   }
 
   reveal(state) {
