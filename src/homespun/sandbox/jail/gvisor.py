@@ -9,7 +9,7 @@ Promised beyond what ``bubblewrap.py`` promises: a program that finds a bug in L
 between itself and them; /proc shows gVisor's kernel and none of the host's, mounts and paths included.
 Not promised: speed (ten times slower to start, system calls many times slower), that everything runs (gVisor knows
 fewer system calls), a jail for a browser, and processor time of each process apart: ``cpu_seconds`` bounds all of the
-job together here. Where memory cannot be bounded by a control group, or we are not root,
+job together here; nor does it count processes: a job that starts too many is ended by its group, as failed. Where memory cannot be bounded by a control group, or we are not root,
 it cannot be had and says so.
 """
 
