@@ -8,7 +8,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -94,18 +93,12 @@ class Builder:
         scope = f"{self._registries.pypi} {self._registries.npm}"
         self._scope = f"{scope} {layers.python} {layers.node}"
         self._loop = Loop()
-        self._open = AsyncExitStack()
-
-        async def proxy() -> Proxy:
-            upstream = Upstream(self._registries, f"{BASE}/npm")
-            self._open.push_async_callback(upstream.close)
-            return Proxy(upstream, Cache(cache / "registry", scope))
-
-        self._proxy = self._loop.run(proxy())
+        self._upstream = self._loop.run(Upstream.open(self._registries, f"{BASE}/npm"))
+        self._proxy = Proxy(self._upstream, Cache(cache / "registry", scope))
 
     def close(self) -> None:
         """Ends the proxy."""
-        self._loop.run(self._open.aclose())
+        self._loop.run(self._upstream.close())
         self._loop.close()
 
     def build(self, dependencies: Sequence[Dependency]) -> Built:
@@ -118,7 +111,7 @@ class Builder:
         """
         started = time.monotonic()
         wanted = lacking(dependencies, self._layers)
-        notes, logs, failures = dict(wanted.notes), list[str](), list[str]()
+        notes, logs, failures = dict(wanted.notes), list[str](), list(wanted.refused)
         made: dict[Kind, Path | None] = {"python": None, "npm": None}
         wishes: tuple[tuple[Kind, tuple[str, ...]], ...] = (("python", wanted.python), ("npm", wanted.npm))
         for kind, specs in wishes:
@@ -151,12 +144,11 @@ class Builder:
             output.chmod(0o777)
             socket = sockets / "registry"
             job = (_python_job if kind == "python" else _npm_job)(specs, output, socket, self._layers, self._bounds)
-            served = self._proxy.serve(socket, budget)
-            self._loop.run(served.__aenter__())
+            served = self._loop.run(self._proxy.open(socket, budget))
             try:
                 outcome, large = self._watched(self._jail.start(job), output)
             finally:
-                self._loop.run(served.__aexit__(None, None, None))
+                self._loop.run(served.cleanup())
             log = "\n".join(part.strip() for part in (outcome.stdout, outcome.stderr, *budget.refusals) if part.strip())
             failed = large or _failure(kind, specs, outcome, budget)
             layer = None if failed else self._kept(kind, output, key)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from homespun.sandbox.build.index import Index, Remote
-from homespun.sandbox.build.requests import Asked
+from homespun.sandbox.build.routes import Asked
 
 PAGE_SECONDS = 600.0
 

@@ -9,7 +9,7 @@ import binascii
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import quote, urljoin, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser
@@ -198,5 +198,5 @@ def _remote(dist: dict[str, Any]) -> Remote | None:
     return Remote(url, "sha1", digest) if _is_hex(digest, "sha1") else None
 
 
-def _is_hex(text: Any, algorithm: str) -> bool:
+def _is_hex(text: Any, algorithm: str) -> TypeGuard[str]:
     return isinstance(text, str) and re.fullmatch(f"[0-9a-f]{{{2 * _LENGTHS[algorithm]}}}", text) is not None

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from homespun.errors import DataError
 from homespun.sandbox.build.semver import satisfies
 from homespun.sandbox.environments.types import Layers
+from homespun.sandbox.reply.names import npm_requirement, python_requirement
 from homespun.sandbox.reply.types import Dependency
 from homespun.sandbox.templates.warm import node_version, python_versions
 
@@ -29,10 +31,11 @@ compiler, or under the name that the index knows."""
 
 @dataclass(frozen=True)
 class Lacking:
-    """Arguments for the installers, and what was decided on the way (package → why)."""
+    """Arguments for the installers, what cannot be one, and what was decided on the way (package → why)."""
 
     python: tuple[str, ...] = ()
     npm: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     notes: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -40,15 +43,32 @@ def lacking(dependencies: Sequence[Dependency], layers: Layers) -> Lacking:
     """Which of ``dependencies`` the warm layers do not satisfy."""
     python: set[str] = set()
     npm: set[str] = set()
+    refused: list[str] = []
     notes: dict[str, str] = {}
     for wanted in dependencies:
+        try:
+            _check(wanted)
+        except DataError as error:
+            refused.append(str(error))
+            continue
         if wanted.kind == "python":
             argument = _python(wanted, layers.python, notes)
             python |= {argument} if argument else set()
         else:
             argument = _npm(wanted, layers.node, notes)
             npm |= {argument} if argument else set()
-    return Lacking(tuple(sorted(python)), tuple(sorted(npm)), notes)
+    return Lacking(tuple(sorted(python)), tuple(sorted(npm)), tuple(refused), notes)
+
+
+def _check(wanted: Dependency) -> None:
+    """Names become arguments and paths: whoever made the list, they are checked here."""
+    if wanted.kind == "python":
+        extras = f"[{','.join(wanted.extras)}]" if wanted.extras else ""
+        python_requirement(
+            f"{wanted.name}{extras}{'' if wanted.version == 'latest' else wanted.version}", wanted.source
+        )
+    else:
+        npm_requirement(wanted.name if wanted.version == "latest" else wanted.name + wanted.version, wanted.source)
 
 
 def _python(wanted: Dependency, folder: Path, notes: dict[str, str]) -> str | None:

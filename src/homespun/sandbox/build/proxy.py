@@ -8,8 +8,7 @@ many. Not promised: that a package is harmless. No install script runs, and what
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +18,7 @@ from aiohttp import web
 
 from homespun.sandbox.build.cache import Cache
 from homespun.sandbox.build.index import Index
-from homespun.sandbox.build.requests import Asked, Refused, read
+from homespun.sandbox.build.routes import Asked, Refused, read
 from homespun.sandbox.build.upstream import Upstream
 
 PORT = 8_099
@@ -75,21 +74,17 @@ class Proxy:
         self._upstream, self._cache = upstream, cache
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    @asynccontextmanager
-    async def serve(self, socket: Path, budget: Budget) -> AsyncIterator[None]:
-        """Listens at ``socket`` until the block is left."""
+    async def open(self, socket: Path, budget: Budget) -> web.ServerRunner:
+        """Listens at ``socket``, which everybody may write, until the runner that this returns is cleaned up."""
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
             return await self._answer(request, budget)
 
         runner = web.ServerRunner(web.Server(handle, access_log=None, keepalive_timeout=30.0), shutdown_timeout=0.5)
         await runner.setup()
-        try:
-            await web.UnixSite(runner, str(socket)).start()
-            socket.chmod(0o666)
-            yield
-        finally:
-            await runner.cleanup()
+        await web.UnixSite(runner, str(socket)).start()
+        socket.chmod(0o666)
+        return runner
 
     async def _answer(self, request: web.BaseRequest, budget: Budget) -> web.StreamResponse:
         target = request.raw_path

@@ -14,7 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from homespun.sandbox.build.index import Index, Malformed, Remote, read_npm, read_pypi
 from homespun.sandbox.build.registries import Registries
-from homespun.sandbox.build.requests import Asked, Refused
+from homespun.sandbox.build.routes import Asked, Refused
 
 MOST_INDEX_BYTES = 64 << 20
 BLOCK = 1 << 16
@@ -79,6 +79,11 @@ class Upstream:
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=True,
         )
+
+    @classmethod
+    async def open(cls, registries: Registries, base: str) -> "Upstream":
+        """One for the running loop."""
+        return cls(registries, base)
 
     async def close(self) -> None:
         """Ends every connection."""

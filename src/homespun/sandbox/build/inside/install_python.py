@@ -8,8 +8,10 @@ import json
 import subprocess
 import sys
 
-PIP = (sys.executable, "-m", "pip", "install", "--no-input", "--no-cache-dir", "--disable-pip-version-check")
-PIP += ("--no-color", "--progress-bar", "off", "--only-binary", ":all:", "--root-user-action", "ignore", "--quiet")
+PIP = (
+    *(sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--no-cache-dir", "--only-binary", ":all:"),
+    *("--disable-pip-version-check", "--no-color", "--progress-bar", "off", "--root-user-action", "ignore"),
+)
 REPORT = "/tmp/report.json"
 
 
