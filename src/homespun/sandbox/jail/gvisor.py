@@ -7,10 +7,10 @@ wall clock, files and control group as in ``bubblewrap.py``.
 
 Promised beyond what ``bubblewrap.py`` promises: a program that finds a bug in Linux' system calls finds gVisor
 between itself and them; /proc shows gVisor's kernel and none of the host's, mounts and paths included.
-Not promised: speed (ten times slower to start, system calls many times slower), that everything runs (gVisor knows
-fewer system calls), a jail for a browser, and processor time of each process apart: ``cpu_seconds`` bounds all of the
-job together here; nor does it count processes: a job that starts too many is ended by its group, as failed. Where memory cannot be bounded by a control group, or we are not root,
-it cannot be had and says so.
+Not promised: speed (ten times slower to start, system calls many times slower); that everything runs (gVisor knows
+fewer system calls); a jail for a browser; processor time of each process apart (``cpu_seconds`` bounds all of the job
+together here); an error for the program that starts too many processes (its group ends it, as failed). Where memory
+cannot be bounded by a control group, or we are not root, there is no such jail, and it says so.
 """
 
 import json

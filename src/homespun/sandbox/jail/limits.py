@@ -7,6 +7,8 @@ from homespun.sandbox.jail.types import Bounds
 
 ROOM = 16 << 30
 """Address space beyond the memory of a job without a group, bytes: V8 and the JVM reserve much that they never use."""
+LEAST = 1 << 30
+"""Private memory that such a process has at least, bytes: V8 takes half of it for code before it runs anything."""
 
 
 def limit(pid: int, bounds: Bounds, *, memory: bool) -> None:
@@ -27,7 +29,7 @@ def limit(pid: int, bounds: Bounds, *, memory: bool) -> None:
         resource.RLIMIT_MEMLOCK: (1 << 20, 1 << 20),
     }
     if memory:
-        size = bounds.memory_mb << 20
+        size = max(bounds.memory_mb << 20, LEAST)
         wanted |= {resource.RLIMIT_DATA: (size, size), resource.RLIMIT_AS: (size + ROOM, size + ROOM)}
     for kind, (soft, hard) in wanted.items():
         if os.geteuid() != 0:  # a user may lower a limit, never raise it

@@ -1,5 +1,6 @@
 """A job that runs under bwrap: one thread of ours starts it, hears it, ends it and clears up after it."""
 
+import atexit
 import contextlib
 import os
 import secrets
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -24,6 +26,8 @@ END_SECONDS = 20.0
 """What the kernel may take to end all processes of a jail."""
 LOOK_SECONDS = 0.25
 BLOCK = 1 << 16
+_JOBS: "weakref.WeakSet[JailedJob]" = weakref.WeakSet()
+"""All jobs of this process, to be ended with it: the kernel would see to that, but not to their groups."""
 
 
 class JailedJob:
@@ -44,6 +48,8 @@ class JailedJob:
         self._first: int | None = None  # pidfd of the jail's first process
         self._lock = threading.Lock()  # over _stopped, _first
         self._ready, self._done = threading.Event(), threading.Event()
+        self._owner = os.getpid()
+        _JOBS.add(self)
         threading.Thread(target=self._live, name="jail", daemon=True).start()
         self._ready.wait()
         if self._failure is not None:
@@ -53,6 +59,11 @@ class JailedJob:
     def alive(self) -> bool:
         """Whether its command still runs."""
         return not self._done.is_set()
+
+    @property
+    def belongs_here(self) -> bool:
+        """Whether this process started it, not the one that it was forked from."""
+        return self._owner == os.getpid()
 
     def said(self) -> tuple[str, str]:
         """Standard output and error so far."""
@@ -239,6 +250,15 @@ class JailedJob:
             files=files.collect(folder, self.job.collect),
             peak_mb=group.peak_mb() if group is not None else None,
         )
+
+
+@atexit.register
+def _end_all() -> None:
+    ours = [job for job in _JOBS if job.belongs_here]
+    for job in ours:
+        job.stop("failed", "stopped with the process that started it")
+    for job in ours:
+        job.kill()
 
 
 class _Clock:

@@ -48,6 +48,9 @@ def mounts(top: str = "") -> tuple[str, ...]:
     for name in _ETC:
         if Path("/etc", name).exists():
             line += ["--ro-bind", str(Path("/etc", name).resolve()), f"{top}/etc/{name}"]
+    if _shared_prefix():
+        for folder in ("/python", "/python/bin", "/python/lib"):
+            line += ["--perms", "0755", "--dir", top + folder]
     for outside, inside in _ours():
         line += ["--ro-bind", str(outside), top + inside]
     for folder in _host_packages():
@@ -73,11 +76,15 @@ def _ours() -> list[tuple[Path, str]]:
     places = [(here / "etc_passwd", "/etc/passwd"), (here / "etc_hosts", "/etc/hosts"), (here / "relay.py", RELAY)]
     places.append((node_folder(), "/node"))
     prefix = Path(sys.base_prefix).resolve()
-    if str(prefix) not in _SHARED_PREFIXES:
+    if not _shared_prefix():
         return [*places, (prefix, "/python")]
     parts = [f"bin/{Path(PYTHON).name}", f"lib/{Path(PYTHON).name}"]
     parts += [f"lib/{library.name}" for library in sorted((prefix / "lib").glob("libpython3*.so*"))]
     return [*places, *((prefix / part, f"/python/{part}") for part in parts)]
+
+
+def _shared_prefix() -> bool:
+    return str(Path(sys.base_prefix).resolve()) in _SHARED_PREFIXES
 
 
 def _host_packages() -> list[str]:

@@ -15,15 +15,16 @@ class Bounds:
     """What one job may use, all its processes together unless said otherwise."""
 
     seconds: float = 60.0
-    """Wall clock."""
+    """Wall clock from the start, while somebody waits; a job that nobody waits for has hours."""
     cpu_seconds: int = 60
     """Processor time of any one process, whole seconds."""
     memory_mb: int = 1024
-    """Memory, MiB: by control group where there is one, else address space of any one process."""
+    """Memory, MiB: by control group where there is one (all processes, and what lies in /work and /tmp), else private
+    memory of any one process."""
     processes: int = 256
     """Processes and threads."""
     disk_mb: int = 128
-    """Size of /work and of /tmp, each, MiB."""
+    """Size of /work, of /tmp and of /dev/shm, each, MiB."""
     output_bytes: int = 1 << 20
     """Standard output and error, each; a job that writes more is stopped and has failed."""
     open_files: int = 1024
@@ -44,6 +45,8 @@ class Gate:
 
     ``in``: the host accepts a connection from ``socket`` and speaks to whatever listens at ``port`` inside.
     ``out``: whoever connects to ``port`` inside speaks to whatever listens at ``socket`` outside.
+    The job has a user of its own, so everybody must be allowed to write to ``socket`` (mode 0666); its folder can be
+    closed to all others (mode 0700).
     """
 
     socket: Path
@@ -64,9 +67,10 @@ class Job:
     bounds: Bounds = Bounds()
     gate: Gate | None = None
     output: Path | None = None
-    """A folder of the host that the job can write, as /out: for installing packages, never for a model's program."""
+    """A folder of the host that the job can write, as /out: for installing packages, never for a model's program. It is
+    given to the job's user, and so is what the job makes there."""
     collect: tuple[str, ...] = ()
-    """Patterns (``pathlib`` glob, relative to /work) of files to bring back at the end."""
+    """Patterns (of ``fnmatch``, on paths relative to /work: ``*`` matches a ``/`` too) of files to bring back."""
 
 
 @dataclass(frozen=True, kw_only=True)
