@@ -20,7 +20,7 @@ from homespun.serve.battle_room.contestants_types import Contestant
 from homespun.serve.battle_room.executions import Stage
 from homespun.serve.battle_room.feed import Feed
 from homespun.serve.battle_room.room import Room, refuse
-from homespun.serve.battle_room.sessions import SIDES, Side, unfinished
+from homespun.serve.battle_room.sessions import SIDES, Side
 from homespun.serve.gateway.types import GatewayError
 from homespun.serve.store.arena import ArenaStore, RunRow, SessionRow
 
@@ -277,17 +277,18 @@ def recover(feed: Feed, runs: Sequence[RunRow]) -> None:
         feed: Of the session; gets the events that are missing.
         runs: That the store kept.
     """
-    state = feed.state
-    if not state.busy:
-        return
-    rows: dict[Side, RunRow] = {}
-    for side, phase in unfinished(state).items():
-        turn = state.pane(side).turns[-1].turn
+    state, rows = feed.state, dict[Side, RunRow]()
+    for side in SIDES:
+        pane = state.pane(side)
+        lost = pane.found is not None and pane.run is None and pane.error is None  # shown, and no more
+        if not pane.busy and not lost:
+            continue
+        turn = pane.turns[-1].turn
         kept = [run for run in runs if run.side == side and run.turn == turn and run.run not in state.runs]
-        if phase != "generating" and kept and state.pane(side).found is not None:
+        if pane.phase != "generating" and kept and pane.found is not None:
             rows[side] = kept[-1]
-        elif state.pane(side).error is None or phase != "waiting":
-            message = LOST if phase == "generating" else LOST_RUN
+        elif pane.error is None or pane.phase != "waiting":
+            message = LOST if pane.phase == "generating" else LOST_RUN
             feed.append("failed", side, {"turn": turn, "message": message})
     if state.gated:
         times: dict[str, Any] = {side: _seconds(feed, side) for side in sorted(state.gated)}

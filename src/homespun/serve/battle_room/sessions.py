@@ -172,11 +172,6 @@ def _reply(pane: Pane, text: str, finish: str | None) -> Pane:
     return replace(pane, turns=(*pane.turns[:-1], replace(pane.turns[-1], reply=text, finish=finish)))
 
 
-def unfinished(state: State) -> dict[Side, Phase]:
-    """Sides that were at work at the end of a log: what a restart has to answer for."""
-    return {side: state.pane(side).phase for side in SIDES if state.pane(side).busy}
-
-
 def public(event: Event) -> dict[str, Any]:
     """An event as clients get it."""
     body = {name: value for name, value in event.body.items() if event.kind != "generated" or name not in PRIVATE}

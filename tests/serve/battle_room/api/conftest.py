@@ -150,6 +150,10 @@ class Guest:
     url: str
     http: aiohttp.ClientSession
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         told = {"Origin": self.url, "Content-Type": "application/json", **headers}
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -212,8 +216,20 @@ class House:
 
     @asynccontextmanager
     async def guest(self) -> AsyncIterator[Guest]:
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
-            yield Guest(self.url, http)
+        async with guest_of(self.url) as guest:
+            yield guest
+
+
+@asynccontextmanager
+async def guest_of(url: str) -> AsyncIterator[Guest]:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+        yield Guest(url, http)
+
+
+@pytest.fixture
+def make_guest() -> Any:
+    """Makes a guest of a server that will listen at a free port."""
+    return lambda: guest_of(f"http://127.0.0.1:{free_port()}")
 
 
 def free_port() -> int:
