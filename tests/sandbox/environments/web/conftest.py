@@ -73,7 +73,7 @@ class Served:
 
 @pytest.fixture
 def look(chromium: Browser) -> Iterator[Look]:
-    """Opens a site; the page keeps errors that nobody caught in ``page.failures``, requests elsewhere in ``strangers``."""
+    """Opens a site; ``failures`` of the page are errors that nobody caught, ``strangers`` what it asked of others."""
     contexts = []
 
     def look(ran: Ran) -> Page:

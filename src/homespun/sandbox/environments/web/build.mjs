@@ -10,6 +10,7 @@ const builders = {
   page: () => import('./page.mjs'),
   console: () => import('./console.mjs'),
   diagram: () => import('./diagram.mjs'),
+  warm: () => import('./warm.mjs'),
 };
 
 function pack(files, notes, data) {
@@ -20,12 +21,15 @@ function pack(files, notes, data) {
   writeFileSync('/work/site.pack', Buffer.concat([size, head, ...entries.map(([, bytes]) => bytes)]));
 }
 
-try {
+async function main() {
   const order = JSON.parse(readFileSync('/work/order.json', 'utf8'));
   const { build } = await builders[order.kind]();
   const { files = {}, notes = {}, data = {} } = await build(order);
   pack(files, notes, data);
-} catch (error) {
+}
+
+// No await at the top: a snapshot starts this module by require.
+main().catch((error) => {
   process.stderr.write(told(error) + '\n');
   process.exitCode = error instanceof Refused || error.errors ? 1 : 2;
-}
+});

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from homespun.errors import SandboxError
 from homespun.records import JSON
 from homespun.sandbox.environments.types import NODE_MODULES, OWN_NODE, Ran, Work
+from homespun.sandbox.environments.web.snapshots import snapshot
 from homespun.sandbox.jail.system import NODE
 from homespun.sandbox.jail.types import Bind, Bounds, Jail, Job, Outcome
 
@@ -22,6 +24,7 @@ BUILD_SECONDS = 30.0
 # Node reserves address space far beyond what it uses; esbuild's threads count as processes.
 _MEMORY_MB = 1024
 _PATH = re.compile(r"(?:[\w@~+-][\w@~+.-]{0,100}/){0,12}[\w@~+-][\w@~+.-]{0,150}")
+_WARM = {"react": "apps", "vue": "apps", "page": "apps", "diagram": "diagram"}
 _PACK = "site.pack"
 
 
@@ -53,7 +56,7 @@ def build(work: Work, jail: Jail, order: JSON, sources: Mapping[str, bytes]) -> 
     Raises:
         SandboxError: the jail cannot be had.
     """
-    outcome = jail.start(_job(work, order, sources)).wait()
+    outcome = jail.start(_job(work, order, sources, _snapshot(work, jail, str(order["kind"])))).wait()
     if outcome.status != "ok":
         return Built(failed=_failed(outcome), seconds=outcome.seconds)
     try:
@@ -63,10 +66,40 @@ def build(work: Work, jail: Jail, order: JSON, sources: Mapping[str, bytes]) -> 
     return Built(files=files, notes=notes, data=data, seconds=outcome.seconds)
 
 
-def _job(work: Work, order: JSON, sources: Mapping[str, bytes]) -> Job:
+def prepare(work: Work, jail: Jail) -> None:
+    """Makes the snapshots that builds start from, where they are not there yet; seconds each.
+
+    Raises:
+        SandboxError: one cannot be made.
+    """
+    for kind in ("react", "diagram"):
+        _snapshot(work, jail, kind)
+
+
+def _snapshot(work: Work, jail: Jail, kind: str) -> Path | None:
+    """The snapshot of Node that a kind of build starts from, made at its first use; None where it needs none."""
+    if kind not in _WARM:
+        return None
+    return snapshot(work.layers.node, _WARM[kind], lambda: _make(work, jail, _WARM[kind]))
+
+
+def _make(work: Work, jail: Jail, name: str) -> bytes:
+    """A snapshot, made of the warm packages alone."""
+    bare = replace(work, layers=replace(work.layers, own_node=None), bounds=Bounds())
+    outcome = jail.start(_job(bare, {"kind": "warm", "name": name}, {}, None)).wait()
+    if outcome.status != "ok":
+        raise SandboxError(f"no snapshot of Node could be made: {outcome.stderr[-500:]}", "sandbox")
+    return unpack(outcome.files.get(_PACK, b""))[0]["warm.blob"]
+
+
+def _job(work: Work, order: JSON, sources: Mapping[str, bytes], warm: Path | None) -> Job:
     binds = [Bind(outside=Path(__file__).parent, inside="/web"), Bind(outside=work.layers.node, inside=NODE_MODULES)]
     if work.layers.own_node is not None:
         binds.append(Bind(outside=work.layers.own_node, inside=OWN_NODE))
+    argv = (NODE, "/web/build.mjs")
+    if warm is not None:
+        binds.append(Bind(outside=warm, inside="/warm.blob"))
+        argv = (NODE, "--snapshot-blob", "/warm.blob", "/web/build.mjs")
     files = {f"src/{name}": content for name, content in sources.items()}
     bounds = Bounds(
         seconds=min(BUILD_SECONDS, work.bounds.seconds),
@@ -75,7 +108,7 @@ def _job(work: Work, order: JSON, sources: Mapping[str, bytes]) -> Job:
         output_bytes=1 << 18,
     )
     return Job(
-        argv=(NODE, "/web/build.mjs"),
+        argv=argv,
         files={**files, "order.json": json.dumps(order).encode()},
         binds=tuple(binds),
         bounds=bounds,

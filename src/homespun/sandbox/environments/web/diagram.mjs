@@ -6,14 +6,20 @@ import { pathToFileURL } from 'node:url';
 import { Refused } from './faults.mjs';
 
 const require = createRequire('/work/src/diagram.mjs');
+const root = require.resolve('mermaid').replace(/\/dist\/.*/, '');
 
-export async function build({ file }) {
-  const root = require.resolve('mermaid').replace(/\/dist\/.*/, '');
-  // Without a document DOMPurify offers no methods; parsing alone shows nothing, so there is nothing to purify.
-  const { default: purifier } = await import(pathToFileURL(createRequire(`${root}/package.json`).resolve('dompurify').replace(/purify\.cjs\.js$/, 'purify.es.mjs')));
+/** Without a document DOMPurify offers no methods; parsing alone shows nothing, so there is nothing to purify. */
+async function loaded() {
+  const purify = createRequire(`${root}/package.json`).resolve('dompurify').replace(/purify\.cjs\.js$/, 'purify.es.mjs');
+  const { default: purifier } = await import(pathToFileURL(purify));
   purifier.addHook ??= () => {};
   purifier.sanitize ??= (text) => text;
-  const { default: mermaid } = await import(pathToFileURL(`${root}/dist/mermaid.core.mjs`));
+  return (await import(pathToFileURL(`${root}/dist/mermaid.core.mjs`))).default;
+}
+
+export async function build({ file }) {
+  const warm = root.startsWith('/node_modules/') ? globalThis.__held?.mermaid : null;
+  const mermaid = warm ?? (await loaded());
   try {
     const { diagramType } = await mermaid.parse(readFileSync(`/work/src/${file}`, 'utf8'));
     return { files: { 'mermaid.js': readFileSync(`${root}/dist/mermaid.min.js`) }, data: { type: diagramType } };

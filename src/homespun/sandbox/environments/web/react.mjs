@@ -1,6 +1,7 @@
 // React: one file of JavaScript or TypeScript with JSX.
 
 import { readFileSync } from 'node:fs';
+import { barrel } from './barrel.mjs';
 import { bundle } from './bundle.mjs';
 import { classy, tailwind } from './styles.mjs';
 
@@ -47,7 +48,7 @@ export async function build({ file, mounts, loader }) {
     entryNames: 'app',
     loader: { '.js': 'jsx', ...loader },
     inject: ['/web/react_globals.js'],
-    plugins: [next],
+    plugins: [next, barrel(code)],
   });
   const [files, css] = await Promise.all([bundled, classy(code) ? tailwind(code) : null]);
   return { files: css ? { ...files, 'tailwind.css': css } : files, notes };

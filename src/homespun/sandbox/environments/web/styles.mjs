@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module';
 import vm from 'node:vm';
 import { Refused } from './faults.mjs';
+import { held } from './held.mjs';
 
 const require = createRequire(import.meta.url);
 export const WHOLE = '@tailwind base;@tailwind components;@tailwind utilities;';
@@ -14,8 +15,8 @@ export const classy = (code) => USES.test(code);
 
 /** The CSS for the classes that a text names. */
 export async function tailwind(code, { css = WHOLE, config = {} } = {}) {
-  const postcss = require('postcss');
-  const engine = require('tailwindcss');
+  const postcss = held('postcss');
+  const engine = held('tailwindcss');
   try {
     const made = await postcss([engine({ ...config, content: [{ raw: code, extension: 'html' }] })]).process(css, { from: undefined });
     return made.css;

@@ -1,12 +1,12 @@
 // Vue: single-file components by Vue's own compiler, options objects, and scripts that mount themselves.
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { barrel } from './barrel.mjs';
 import { bundle } from './bundle.mjs';
 import { Refused, at, told } from './faults.mjs';
+import { held } from './held.mjs';
 import { WHOLE, classy, tailwind } from './styles.mjs';
 
-const require = createRequire(import.meta.url);
 const ID = 'p0';
 // What plain CSS with nesting cannot say: variables, mixins, functions, loops, line comments, joined selectors.
 const PREPROCESSED = /^\s*(?:[$@][\w-]+\s*:|@(?:mixin|include|extend|function|return|each|for|if|else|while|use|forward)\b|\/\/)|&[\w-]|#\{|[:\s(]\$[\w-]+/m;
@@ -100,7 +100,7 @@ async function styles(sfc, descriptor, source, file, notes) {
 }
 
 async function component(file, notes) {
-  const sfc = require('@vue/compiler-sfc');
+  const sfc = held('@vue/compiler-sfc');
   const source = readFileSync(`/work/src/${file}`, 'utf8');
   const { descriptor, errors } = sfc.parse(source, { filename: file, sourceMap: false });
   if (errors.length) throw new Refused(errors.map((error) => place(file, source, error)).join('\n'));
@@ -144,7 +144,7 @@ export async function build({ file, mounts, loader }) {
     loader: { '.js': 'jsx', ...loader },
     define: { __VUE_OPTIONS_API__: 'true', __VUE_PROD_DEVTOOLS__: 'false', __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: 'false' },
     inject: ['/web/vue_globals.js'],
-    plugins: [watched],
+    plugins: [watched, barrel(code)],
   });
   try {
     const [files, css] = await Promise.all([bundled, classy(code) ? tailwind(code, { css: WHOLE }) : null]);
