@@ -21,7 +21,8 @@ window.heard = []; window.kept = [];
 addEventListener("message", (event) => {
   heard.push({origin: event.origin, data: event.data});
   const frame = [...document.querySelectorAll("iframe")].find((frame) => frame.contentWindow === event.source);
-  if (frame && event.origin === new URL(frame.src).origin && event.data.run === frame.dataset.run) kept.push(event.data);
+  if (!frame || event.origin !== new URL(frame.src).origin || event.data.run !== frame.dataset.run) return;
+  kept.push(event.data);
 });
 localStorage.secret = "arena";
 for (const [run, url] of FRAMES) {
@@ -206,7 +207,7 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    stage = Stage(Limits(answer_seconds=1.0, request_bytes=1 << 20, answer_bytes=4 << 20, connections=8))
+    stage = Stage(Limits(answer_seconds=1.0, request_bytes=1 << 20, answer_bytes=4 << 20, connections=8, apps=200))
     yield stage
     stage.close()
 

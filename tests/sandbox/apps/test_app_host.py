@@ -118,8 +118,8 @@ def test_the_target_may_not_name_a_host(stage: Any) -> None:
 def test_one_host_and_only_one(stage: Any) -> None:
     host = stage.site("hosts", PAGE).removeprefix("http://")
     twice = f"GET / HTTP/1.1\r\nHost: {host}\r\nHost: other.localhost\r\n\r\n"
-    assert raw(stage.host.port, twice.encode())[:12] in (b"HTTP/1.1 421", b"HTTP/1.1 400")
-    assert raw(stage.host.port, b"GET / HTTP/1.1\r\n\r\n")[:12] in (b"HTTP/1.1 421", b"HTTP/1.1 400")
+    assert raw(stage.host.port, twice.encode())[9:12] in (b"421", b"400")
+    assert raw(stage.host.port, b"GET / HTTP/1.1\r\n\r\n")[9:12] in (b"421", b"400")
     assert raw(stage.host.port, f"GET / HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())[9:12] == b"200"
 
 

@@ -2,6 +2,7 @@
 // origins that may hear of it. An app can take this apart or imitate it: what arrives is a claim, not evidence.
 (run, parents) => {
   "use strict";
+  for (const name of ["RTCPeerConnection", "webkitRTCPeerConnection"]) delete window[name]; // see policy.py
   if (window.parent === window) return;
   try {
     void window.parent.location.href; // readable: a frame within the app, and the app's own document does the telling

@@ -23,10 +23,11 @@ TAG = f'<script src="{PATH}"></script>'.encode()
 
 
 @cache
-def _source() -> str:
-    return Path(__file__).with_suffix(".js").read_text()
+def _source(name: str) -> str:
+    return Path(__file__).with_name(name).read_text()
 
 
 def script(run: str, parents: Sequence[str]) -> bytes:
-    """The script for the app of ``run``, which tells ``parents`` (origins)."""
-    return f"(\n{_source()})({json.dumps(run)}, {json.dumps(list(parents))});\n".encode()
+    """The script for the app of ``run``, which tells ``parents`` (origins); storage where there is none comes along."""
+    logger = f"(\n{_source('logger.js')})({json.dumps(run)}, {json.dumps(list(parents))});\n"
+    return f"(\n{_source('storage.js')})();\n{logger}".encode()

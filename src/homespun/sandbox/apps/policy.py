@@ -3,16 +3,18 @@
 What holds, given that each run has an origin of its own and the page that frames it says
 ``frame-src`` for these origins alone:
 
-- An app loads from, connects to and submits to its own origin only. WebRTC is refused where the browser knows the
-  directive; a service worker cannot be registered (the host refuses to serve one).
+- An app loads from, connects to and submits to its own origin only. A service worker cannot be registered (the host
+  refuses to serve one).
 - Only the arena may frame an app. The ``sandbox`` directive repeats the frame's attribute, so that a frame made
   without it is held all the same: no pop-up, no navigation of the page above.
 - An app gets no camera, microphone, place, sensor, clipboard, USB or other device.
 
 What does not: no directive limits where a document may navigate itself. Inside the arena its ``frame-src`` does;
 as a page of its own an app could go anywhere, and so the host shows apps in frames only. ``rel=preconnect`` may
-tell a foreign server that somebody is there, though no data. Content of a frame may draw whatever it likes, a
-log-in form included: the arena marks the frame as a model's work.
+tell a foreign server that somebody is there, though no data. WebRTC is refused where a browser knows the directive;
+Chromium (156) does not, so the logger takes the interface off the page, a hurdle that a determined program clears by
+a frame of its own: what a visitor types into an app it could then send anywhere, by datagrams. A frame may draw
+whatever it likes, a log-in form included: the arena marks it as a model's work.
 """
 
 from collections.abc import Sequence
@@ -23,12 +25,12 @@ IFRAME_ALLOW = "autoplay; gamepad"
 """The ``allow`` attribute of the arena's frame."""
 
 _DENIED = (
-    *("accelerometer", "ambient-light-sensor", "attribution-reporting", "bluetooth", "browsing-topics", "camera"),
-    *("clipboard-read", "clipboard-write", "compute-pressure", "display-capture", "encrypted-media", "fullscreen"),
-    *("geolocation", "gyroscope", "hid", "identity-credentials-get", "idle-detection", "join-ad-interest-group"),
-    *("keyboard-map", "local-fonts", "magnetometer", "microphone", "midi", "otp-credentials", "payment"),
-    *("picture-in-picture", "publickey-credentials-create", "publickey-credentials-get", "run-ad-auction"),
-    *("screen-wake-lock", "serial", "storage-access", "usb", "web-share", "window-management", "xr-spatial-tracking"),
+    *("accelerometer", "bluetooth", "browsing-topics", "camera", "clipboard-read", "clipboard-write"),
+    *("compute-pressure", "display-capture", "encrypted-media", "fullscreen", "geolocation", "gyroscope", "hid"),
+    *("identity-credentials-get", "idle-detection", "keyboard-map", "local-fonts", "magnetometer", "microphone"),
+    *("midi", "otp-credentials", "payment", "picture-in-picture", "publickey-credentials-create"),
+    *("publickey-credentials-get", "screen-wake-lock", "serial", "storage-access", "usb", "web-share"),
+    *("window-management", "xr-spatial-tracking"),
 )
 
 
