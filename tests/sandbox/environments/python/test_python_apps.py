@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -83,11 +84,13 @@ async def _rises(page: Page) -> None:
 
 
 def test_apps_work_in_a_browser(work: Callable[..., Work], jail: Jail) -> None:
-    apps = {
-        "streamlit": streamlit.run(work(STREAMLIT, "streamlit"), jail),
-        "gradio": gradio.run(work(GRADIO, "gradio"), jail),
-        "plotly": python_program.run(work(PLOTLY), jail),
-    }
+    with ThreadPoolExecutor(3) as pool:
+        started = {
+            "gradio": pool.submit(gradio.run, work(GRADIO, "gradio"), jail),
+            "streamlit": pool.submit(streamlit.run, work(STREAMLIT, "streamlit"), jail),
+            "plotly": pool.submit(python_program.run, work(PLOTLY), jail),
+        }
+    apps = {name: ran.result() for name, ran in started.items()}
     try:
         asyncio.run(in_chromium(apps))
     finally:
@@ -128,7 +131,6 @@ def test_a_waiting_job_serves_one_program_and_is_replaced(work: Callable[..., Wo
     [
         ("streamlit", "import streamlit as st\nst.write(", "SyntaxError"),
         ("gradio", "import gradio as gr\nprint('x')", "makes no Gradio app"),
-        ("gradio", "import gradio as gr\nraise RuntimeError('before')", "RuntimeError: before"),
     ],
 )
 def test_what_is_no_app_has_failed(

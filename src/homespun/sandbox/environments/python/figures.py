@@ -4,17 +4,14 @@ The libraries are changed as they are imported, so a program without figures pay
 with the time at which its figure was shown, so that the order of names is the order of showing.
 """
 
-import importlib.abc
-import importlib.machinery
-import importlib.util
+import importlib
 import io
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
-from types import ModuleType
 from typing import Any
 
+from .hooks import Hooks
 from .program import WORK
 
 PICTURES = f"{WORK}/.pictures"
@@ -24,33 +21,6 @@ MOST_BYTES = 5 << 20
 MOST_LOOKED_AT = 2000
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 WITHOUT_WINDOWS = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
-
-
-class Hooks(importlib.abc.MetaPathFinder):
-    """Calls a function with a module right after it has been imported for the first time."""
-
-    def __init__(self, hooks: dict[str, Callable[[Any], None]]) -> None:
-        self._hooks = hooks
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Finds the module as everybody else would, and has its loader call the hook."""
-        hook = self._hooks.pop(fullname, None)
-        if hook is None:
-            return None
-        spec = importlib.util.find_spec(fullname)
-        loader: Any = spec.loader if spec is not None else None
-        if loader is None:
-            return spec
-        load = loader.exec_module
-
-        def load_and_call(module: ModuleType) -> None:
-            load(module)
-            hook(module)
-
-        loader.exec_module = load_and_call
-        return spec
 
 
 class Figures:
@@ -73,7 +43,7 @@ class Figures:
             "plotly.basedatatypes": self._plotly_base,
             "plotly.offline": self._plotly_offline,
         }
-        sys.meta_path.insert(0, Hooks(hooks))
+        Hooks(hooks).install()
 
     def finish(self, names: dict[str, Any]) -> None:
         """Keeps figures that were left open, made and not shown, or saved as files in the workspace.

@@ -11,6 +11,7 @@ from typing import Any
 
 from . import program
 from .hand_over import SERVING, HandOver, preload
+from .hooks import Hooks
 
 QUIET = {
     "GRADIO_ANALYTICS_ENABLED": "False",
@@ -36,6 +37,7 @@ def main() -> int:
     """Loads Gradio, waits for the program, serves it until the jail is closed."""
     port = int(sys.argv[1])
     os.environ.update(QUIET)
+    Hooks({"gradio.component_meta": _without_stubs}).install()
     gradio: Any = importlib.import_module("gradio")
     if "--preload" in sys.argv:
         preload((*SERVING, "gradio.http_server", "pydantic.v1"))
@@ -52,6 +54,15 @@ def main() -> int:
     if code == 0:
         _for_ever()
     return code
+
+
+def _without_stubs(module: Any) -> None:
+    """Gradio reads and parses the source of each component to write a stub for editors: a good part of its start."""
+
+    def leave(*_: Any) -> None:
+        """Nobody edits here."""
+
+    module.create_or_modify_pyi = leave
 
 
 def _patch(blocks: Any, port: int, hand_over: HandOver) -> threading.Event:
