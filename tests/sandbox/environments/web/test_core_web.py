@@ -13,7 +13,8 @@ PAGE = """<!DOCTYPE html>
 <html lang="en"><head><title>shop</title>
 <script src="https://cdn.tailwindcss.com?plugins=forms"></script>
 <script>tailwind.config = { theme: { extend: { colors: { brand: '#ff00aa' } } } }</script>
-<link rel="stylesheet" href="https://cdnjs.cloudflare.com/ajax/libs/font-awesome/6.5.0/css/all.min.css" integrity="sha512-x">
+<link rel="stylesheet" href="https://cdnjs.cloudflare.com/ajax/libs/font-awesome/6.5.0/css/all.min.css"
+ integrity="sha512-x">
 <link href="https://fonts.googleapis.com/css2?family=Inter" rel="stylesheet">
 <script src="https://cdn.jsdelivr.net/npm/chart.js"></script>
 <script src="https://code.jquery.com/jquery-3.7.1.min.js"></script>

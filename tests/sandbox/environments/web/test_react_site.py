@@ -14,7 +14,8 @@ import { Camera } from 'lucide-react';
 interface Props { start?: number }
 export default function App({ start = 3 }: Props) {
   const [count, setCount] = useState<number>(start);
-  return <main className="p-4 bg-blue-500"><Camera /><button onClick={() => setCount(count + 1)}>count {count}</button></main>;
+  return <main className="p-4 bg-blue-500"><Camera />
+    <button onClick={() => setCount(count + 1)}>count {count}</button></main>;
 }
 """
 
@@ -26,7 +27,8 @@ def test_a_typed_component_with_tailwind_and_icons_counts(run, look):
     expect(page.locator("main")).to_have_css("background-color", "rgb(59, 130, 246)")  # Tailwind's blue-500
     expect(page.locator("main")).to_have_css("padding", "16px")
     expect(page.locator("svg.lucide-camera")).to_have_count(1)
-    assert page.failures == [] and page.strangers == []
+    assert page.failures == []
+    assert page.strangers == []
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,8 @@ def test_what_a_single_file_cannot_have_is_stood_in_for(run, look):
     import Link from 'next/link'; import Image from 'next/image'; import dynamic from 'next/dynamic';
     import { useRouter } from 'next/navigation'; import { Inter } from 'next/font/google';
     import './App.css'; import logo from './logo.svg';
-    const inter = Inter({ subsets: ['latin'] }); const Late = dynamic(() => Promise.resolve({ default: () => <b>late</b> }));
+    const inter = Inter({ subsets: ['latin'] });
+    const Late = dynamic(() => Promise.resolve({ default: () => <b>late</b> }));
     export default function Page() { const router = useRouter();
       return <div style={inter.style}><Link href="/there">go</Link><Image src={logo} alt="logo" width={9} height={9} />
         <Late /><i>{typeof router.push}</i></div>; }"""
@@ -68,7 +71,7 @@ def test_what_a_single_file_cannot_have_is_stood_in_for(run, look):
 def test_a_broken_program_fails_at_its_own_line(run):
     ran = run("react", "App.tsx", COUNTER.replace("</main>", "</mein>"))
     assert (ran.status, ran.app) == ("failed", None)
-    assert ran.stderr.startswith("App.tsx:6:")
+    assert ran.stderr.startswith("App.tsx:7:")
     assert '"mein"' in ran.stderr
     assert "useState" not in ran.stderr.split("\n")[0]
 
@@ -99,7 +102,8 @@ def test_a_version_of_its_own_is_the_only_one(run, look, layers, tmp_path: Path)
     module.write_text(module.read_text().replace('exports.version="18.3.1"', 'exports.version="18.3.1-own"'))
     code = """import React from 'react'; import { create } from 'zustand';
     const useCount = create((set) => ({ count: 0, add: () => set((state) => ({ count: state.count + 1 })) }));
-    export default function App() { const { count, add } = useCount(); return <button onClick={add}>{React.version} {count}</button>; }"""
+    export default function App() { const { count, add } = useCount();
+      return <button onClick={add}>{React.version} {count}</button>; }"""
     page = look(run("react", "App.jsx", code, own=tmp_path))
     page.get_by_role("button").click()
     expect(page.get_by_role("button")).to_have_text("18.3.1-own 1")
