@@ -29,6 +29,8 @@ VERBS = {
     "arena": ("arena:arena", "Serve the battle room: programs run, people play with both, votes become a ranking."),
     "rank": ("rank:rank", "Rank models by the votes of those who compared them."),
     "sandbox": ("sandbox:app", "Install the packages that programs find installed, or see them."),
+    "votes": ("votes:app", "Export and import the battle room's sessions and votes."),
+    "corpus": ("corpus:app", "Gather text that may be used, with a reason for every document."),
     "runs": ("runs:app", "List, show and compare runs."),
     "doctor": ("doctor:doctor", "Check this machine for what the work needs."),
 }

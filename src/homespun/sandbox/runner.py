@@ -52,7 +52,7 @@ class Runner:
     Args:
         jail: ``bubblewrap`` or ``gvisor``.
         host: Where pages are served.
-        browser: What looks at them; None: no pictures are taken.
+        browser: What looks at them, started when there is something to see; None: no pictures are taken.
         cache: Folder of installed packages and of what the registries said.
         bounds: What one program may use.
         app_seconds: How long the process of an app may live.
@@ -79,6 +79,8 @@ class Runner:
         self._host, self._browser = host, browser
         self._bounds, self._app_seconds = bounds or Bounds(), app_seconds
         self._turn = asyncio.Semaphore(jobs)
+        self._looking = asyncio.Lock()
+        self._looks = False
 
     async def run(
         self,
@@ -110,12 +112,16 @@ class Runner:
             say("run", "")
             ran = await self._ran(found, run_id, built)
             played = await self._shown(found, run_id, ran)
-        notes = (*built.notes, *(f"{name}: {text}" for name, text in ran.notes.items()))
+        notes = tuple(f"{name}: {text}" for name, text in {**built.notes, **ran.notes}.items())
         return replace(played, build_log=built.log, notes=notes, dependencies=wanted)
 
     async def close_run(self, run_id: str) -> None:
         """Closes a run's page and ends its process; unknown runs are fine."""
         await asyncio.to_thread(self._host.withdraw, run_id)
+
+    async def close(self) -> None:
+        """Ends what it keeps open for builds; the host and the browser are the caller's."""
+        await asyncio.to_thread(self._builder.close)
 
     async def _ran(self, found: Found, run_id: str, built: Built) -> Ran:
         seconds = self._app_seconds if found.environment in SERVED else self._bounds.seconds
@@ -134,11 +140,18 @@ class Runner:
         url = self._host.publish(run_id, ran.app)
         shots: Sequence[Shot] = ()
         if self._browser is not None:
+            await self._open_eyes(self._browser)
             shots = await self._browser.look(url, at=LOOKS, actions=PLAY if found.environment == "pygame" else ())
         if isinstance(ran.app, Service):
             stdout, stderr = ran.app.running.said()
             execution = execution.model_copy(update={"stdout": stdout, "stderr": stderr})
         return Played(execution=execution, url=url, pictures=ran.pictures, shots=tuple(shots))
+
+    async def _open_eyes(self, browser: Browser) -> None:
+        async with self._looking:
+            if not self._looks:
+                await browser.start(self._host.socket)
+                self._looks = True
 
 
 @asynccontextmanager
@@ -161,12 +174,13 @@ async def open_runner(
     host = AppHost()
     await host.start(port=apps_port, pattern=pattern, parents=parents)
     browser = Browser() if look else None
+    runner = None
     try:
         runner = Runner(jail=jail, host=host, browser=browser, cache=cache, bounds=bounds, jobs=jobs)
-        if browser is not None:
-            await browser.start(host.socket)
         yield runner
     finally:
+        if runner is not None:
+            await runner.close()
         if browser is not None:
             await browser.close()
         await host.close()

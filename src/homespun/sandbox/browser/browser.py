@@ -48,7 +48,7 @@ class Browser:
         self._folder: Path | None = None
 
     async def start(self, app_socket: Path) -> None:
-        """Starts the browser in its jail.
+        """Starts the browser in its jail; started already, nothing happens.
 
         Args:
             app_socket: `AppHost.socket`: all that the browser can reach.
@@ -56,6 +56,8 @@ class Browser:
         Raises:
             SandboxError: Chromium, bubblewrap or Playwright's driver is not there or does not start.
         """
+        if self._folder is not None:
+            return
         chromium()
         self._folder = Path(tempfile.mkdtemp(prefix="homespun-browser-"))
         line = [sys.executable, "-m", "homespun.sandbox.browser.jailed", str(app_socket)]

@@ -22,7 +22,7 @@ other files, no package.json, no requirements.txt, no build settings.
 - When you use packages, name them in a separate `bash` block with one line of `pip install …` or `npm install …`.
 - The program runs in a closed sandbox: no network, no keys, no web addresses. Data comes from the program itself or \
 from libraries. Where a picture is needed, use an address of the form /api/placeholder/WIDTH/HEIGHT.
-- It must run as it stands, without arguments, without reading from standard input, and with example values of its own."""
+- It must run as it stands: without arguments, without reading from standard input, with example values of its own."""
 
 _REACT = """\
 React (18, JavaScript or TypeScript): one component as the default export, without required props and with its own \
@@ -38,7 +38,7 @@ _GRADIO = """\
 Gradio: one Python program that builds the interface and calls launch() without arguments. Everything that a person \
 enters goes through its components."""
 _STREAMLIT = """\
-Streamlit: one Python program that is run by `streamlit run`. Everything that a person enters goes through its widgets; \
+Streamlit: one Python program for `streamlit run`. Everything that a person enters goes through its widgets; \
 keep what must survive a rerun in st.session_state."""
 _PYGAME = """\
 PyGame: one Python program with an `async def main()` that is started by asyncio.run(main()) and gives way once per \

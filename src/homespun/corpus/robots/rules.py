@@ -1,0 +1,93 @@
+"""One group's rules: the longest pattern that matches a path decides, and Allow wins a tie (RFC 9309, section 2.2.2).
+
+A hostile file may hold tens of thousands of rules, so that plain prefixes are looked up by their length and only
+patterns with ``*`` or ``$`` are tried one by one; no pattern is ever a regular expression, so none can blow up.
+"""
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import NamedTuple
+
+
+class Rule(NamedTuple):
+    """One Allow or Disallow line."""
+
+    allow: bool
+    pattern: str
+    """In the spelling that paths are compared in; empty patterns make no rule."""
+    line: int
+    """Line of the file, from 1."""
+    written: str
+    """The value as it stands there."""
+
+    @property
+    def text(self) -> str:
+        """The rule for people."""
+        return f"line {self.line}: {'Allow' if self.allow else 'Disallow'}: {self.written}"
+
+
+class Rules:
+    """Rules in the order in which they win: longest first, Allow before Disallow."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._rules = sorted(rules, key=lambda rule: (-len(rule.pattern), not rule.allow))
+        self._plain: dict[str, Rule] = {}
+        self._special: list[Rule] = []
+        for rule in self._rules:
+            if "*" in rule.pattern or rule.pattern.endswith("$"):
+                self._special.append(rule)
+            else:
+                self._plain.setdefault(rule.pattern, rule)
+        self._lengths = sorted({len(pattern) for pattern in self._plain}, reverse=True)
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    @cached_property
+    def never(self) -> bool:
+        """Whether no path can be refused by these rules."""
+        return all(rule.allow for rule in self._rules)
+
+    @cached_property
+    def always(self) -> Rule | None:
+        """The rule that refuses every path, if there is one and nothing is allowed."""
+        whole = [rule for rule in self._rules if not rule.allow and rule.pattern in ("/", "/*", "*")]
+        return whole[0] if whole and not any(rule.allow for rule in self._rules) else None
+
+    def first(self, path: str) -> Rule | None:
+        """The rule that decides on a path, or None.
+
+        Args:
+            path: In the rules' spelling, beginning with ``/``.
+        """
+        best = None
+        for length in self._lengths:
+            best = self._plain.get(path[:length]) if length <= len(path) else None
+            if best is not None:
+                break
+        for rule in self._special:
+            if best is not None and (len(rule.pattern), rule.allow) <= (len(best.pattern), best.allow):
+                break
+            if matches(rule.pattern, path):
+                return rule
+        return best
+
+
+def matches(pattern: str, path: str) -> bool:
+    """Whether a pattern with ``*`` and a last ``$`` matches a path from its beginning."""
+    anchored = pattern.endswith("$")
+    first, *rest = (pattern[:-1] if anchored else pattern).split("*")
+    if not path.startswith(first):
+        return False
+    if not rest:
+        return not anchored or len(path) == len(first)
+    at = len(first)
+    *middle, last = rest
+    for part in middle:
+        at = path.find(part, at)
+        if at < 0:
+            return False
+        at += len(part)
+    if anchored:
+        return len(path) - len(last) >= at and path.endswith(last)
+    return path.find(last, at) >= 0
