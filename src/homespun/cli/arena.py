@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from homespun.cli.output import Json, say, show_json, show_rows
+from homespun.cli.output import Json, show_json, show_rows
 
 Flag = Parameter(negative=())
 COLUMNS = {"contestant": "", "title": "", "organization": "", "licence": "", "drawn": ""}
@@ -43,7 +43,4 @@ def arena(
         return
     if apps_port is None:
         apps_port = port + 1 if port else 0
-    say(
-        f"database: {loaded.gateway.server.database if loaded.gateway.server.database_env is None else 'from the environment'}"
-    )
     server.serve(loaded, host=host, port=port, apps_port=apps_port)
