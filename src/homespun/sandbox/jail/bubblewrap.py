@@ -28,7 +28,7 @@ Not promised:
     * without a control group: that the memory of all processes together is bounded, or what the kernel itself spends
       on empty files and pipes before the wall clock strikes;
     * a bound on what is written to an output folder: that is for whoever hands one over;
-    * one fault less where ``homespun`` runs as an ordinary user: then all jobs are that user, kept apart by their
+    * as much where ``homespun`` runs as an ordinary user: then all jobs are that user, kept apart by their
       namespaces alone.
 There is no second, unprotected way to run a program: without bubblewrap there is a SandboxError.
 """

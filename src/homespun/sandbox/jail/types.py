@@ -33,7 +33,7 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True)
 class Bind:
-    """A folder or file of the host that the job can read, never write."""
+    """A folder or file of the host that the job can read, never write; everybody must be allowed to read it."""
 
     outside: Path
     inside: str
