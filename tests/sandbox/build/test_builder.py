@@ -149,3 +149,13 @@ def test_the_budget_holds_inside_the_jail(registry: Any, warm: Layers, tmp_path:
     assert built.own_python is None
     assert "too many packages" in built.log
     assert not list((tmp_path / "building").iterdir())
+
+
+def test_gvisor_builds_too(registry: Any, warm: Layers, tmp_path: Path) -> None:
+    registry.add_npm("deep", "1.0.0", registry.tarball({"package/package.json": b"{}"}))
+    made = Builder(warm, cache=tmp_path, jail=jail("gvisor"), registries=registry.registries)
+    built = made.build([npm("deep")])
+    made.close()
+    assert built.failed is None
+    assert built.own_node is not None
+    assert (built.own_node / "deep" / "package.json").exists()

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -263,3 +264,12 @@ def test_a_hash_names_the_file_in_the_cache(tmp_path: Path) -> None:
     fetched.write_bytes(content)
     assert cache.keep_file(remote, fetched).read_bytes() == content
     assert cache.file(remote) is not None
+
+
+def test_what_a_killed_process_left_is_swept_away(tmp_path: Path) -> None:
+    for name, age in {"old": 0.0, "new": time.time()}.items():
+        (tmp_path / "fetching").mkdir(exist_ok=True)
+        (tmp_path / "fetching" / name).touch()
+        os.utime(tmp_path / "fetching" / name, (age, age))
+    Cache(tmp_path, "here")
+    assert [path.name for path in (tmp_path / "fetching").iterdir()] == ["new"]

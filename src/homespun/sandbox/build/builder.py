@@ -14,7 +14,7 @@ from pathlib import Path
 
 from homespun.errors import SandboxError
 from homespun.sandbox.build import own
-from homespun.sandbox.build.cache import Cache
+from homespun.sandbox.build.cache import Cache, sweep
 from homespun.sandbox.build.lacking import lacking
 from homespun.sandbox.build.proxy import BASE, PORT, Budget, Loop, Proxy
 from homespun.sandbox.build.registries import Registries
@@ -89,6 +89,7 @@ class Builder:
         cache = cache.resolve()
         self._scratch = cache / "building"
         self._scratch.mkdir(parents=True, exist_ok=True)
+        sweep(self._scratch)
         self._shelf = own.Shelf(cache / "layers")
         scope = f"{self._registries.pypi} {self._registries.npm}"
         self._scope = f"{scope} {layers.python} {layers.node}"

@@ -3,7 +3,9 @@
 import hashlib
 import os
 import secrets
+import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from homespun.sandbox.build.index import Index, Remote
@@ -23,9 +25,10 @@ class Cache:
 
     def __init__(self, folder: Path, scope: str, *, most_bytes: int = 4 << 30) -> None:
         self._files, self._pages = folder / "files", folder / "pages" / hashlib.sha256(scope.encode()).hexdigest()[:16]
-        self._most = most_bytes
-        for made in (self._files, self._pages):
+        self._fetching, self._most = folder / "fetching", most_bytes
+        for made in (self._files, self._pages, self._fetching):
             made.mkdir(parents=True, exist_ok=True)
+        sweep(self._fetching)
 
     def page(self, asked: Asked, *, stale: bool = False) -> Index | None:
         """The page of a package if it is there and fresh, or there at all when ``stale`` will do."""
@@ -42,6 +45,7 @@ class Cache:
         place = self.scratch()
         place.write_bytes(index.dumps())
         place.replace(self._page(asked))
+        trim(self._pages, self._most // 8)
 
     def file(self, remote: Remote) -> Path | None:
         """Where a file is, if it is."""
@@ -59,18 +63,33 @@ class Cache:
 
     def scratch(self) -> Path:
         """A place for what is still being fetched."""
-        return self._pages / f".{secrets.token_hex(8)}"
+        return self._fetching / secrets.token_hex(8)
 
     def _page(self, asked: Asked) -> Path:
         return self._pages / hashlib.sha256(f"{asked.kind} {asked.name}".encode()).hexdigest()[:32]
 
 
+def sweep(folder: Path, seconds: float = 3_600.0) -> None:
+    """Removes what processes that were killed have left in ``folder``: all that nobody has touched for ``seconds``."""
+    for path, told in _entries(folder):
+        if time.time() - told.st_mtime > seconds:
+            path.unlink(missing_ok=True) if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+
+
 def trim(folder: Path, most_bytes: int) -> None:
     """Removes the files of ``folder`` that were used longest ago, until it holds at most ``most_bytes``."""
-    known = [(entry.stat(), Path(entry.path)) for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False)]
-    total = sum(told.st_size for told, _ in known)
-    for told, path in sorted(known, key=lambda row: row[0].st_mtime):
+    known = _entries(folder)
+    total = sum(told.st_size for _, told in known)
+    for path, told in sorted(known, key=lambda row: row[1].st_mtime):
         if total <= most_bytes:
             return
         path.unlink(missing_ok=True)
         total -= told.st_size
+
+
+def _entries(folder: Path) -> list[tuple[Path, os.stat_result]]:
+    found: list[tuple[Path, os.stat_result]] = []
+    for entry in os.scandir(folder):
+        with suppress(FileNotFoundError):  # another process was quicker
+            found.append((Path(entry.path), entry.stat(follow_symlinks=False)))
+    return found

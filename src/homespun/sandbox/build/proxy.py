@@ -37,6 +37,8 @@ class Budget:
     """Distinct packages that do not exist."""
     bytes: int = 600 << 20
     """Of files, together."""
+    fetching: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
+    """Files fetched at the same time, so that few are on their way when the bytes are used up."""
     seen: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     refusals: list[str] = field(default_factory=list[str])
 
@@ -51,8 +53,8 @@ class Budget:
                 raise Refused(429, "too many packages for one build")
             self.seen.add((asked.kind, asked.name))
 
-    def file(self, size: int) -> None:
-        """Counts a file.
+    def file(self, size: int = 1) -> None:
+        """Counts a file, of which before it is fetched no size is known.
 
         Raises:
             Refused: 413, too much.
@@ -123,9 +125,10 @@ class Proxy:
         remote = index.files.get(name)
         if remote is None:
             raise Refused(404, "the index names no such file")
-        async with self._lock(remote.key):
+        async with budget.fetching, self._lock(remote.key):
             place = self._cache.file(remote)
             if place is None:
+                budget.file()
                 fetched = self._cache.scratch()
                 try:
                     await self._upstream.file(remote, fetched)
