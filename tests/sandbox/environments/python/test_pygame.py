@@ -3,7 +3,7 @@
 import asyncio
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,7 +56,7 @@ asyncio.run(main())
 
 
 @contextmanager
-def playing(ran: Ran) -> Iterator[Service]:
+def playing(ran: Ran) -> Generator[Service]:
     assert isinstance(ran.app, Service), ran.stderr
     try:
         yield ran.app

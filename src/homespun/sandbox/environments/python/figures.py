@@ -6,6 +6,7 @@ with the time at which its figure was shown, so that the order of names is the o
 
 import importlib
 import io
+import itertools
 import os
 import sys
 import time
@@ -39,6 +40,7 @@ class Figures:
             "matplotlib": self._matplotlib,
             "matplotlib.pyplot": self._matplotlib_pyplot,
             "PIL.Image": self._pillow,
+            "cv2": self._opencv,
             "plotly.io": self._plotly_io,
             "plotly.basedatatypes": self._plotly_base,
             "plotly.offline": self._plotly_offline,
@@ -123,9 +125,26 @@ class Figures:
 
     def _pillow(self, module: Any) -> None:
         def show(image: Any, title: str | None = None) -> None:
-            self.keep(title or "image", _png(image))
+            self.keep((title or "image").replace("/", "-"), _png(image))
 
         module.Image.show = show
+
+    # OpenCV
+
+    def _opencv(self, module: Any) -> None:
+        def imshow(name: str, image: Any) -> None:
+            made, png = module.imencode(".png", image)
+            if made:
+                self.keep(str(name).replace("/", "-"), png.tobytes())
+
+        def wait_key(delay: int = 0) -> int:
+            return next(keys)
+
+        keys = itertools.cycle((27, ord("q")))  # whoever waits for a key gets those that close windows
+        module.imshow = imshow
+        module.waitKey = module.waitKeyEx = wait_key
+        for name in ("namedWindow", "destroyAllWindows", "destroyWindow", "moveWindow", "resizeWindow"):
+            setattr(module, name, _nothing)
 
     # Plotly
 
@@ -175,6 +194,10 @@ class Figures:
             except Exception:  # not a picture after all
                 continue
             self.keep(os.path.splitext(os.path.basename(path))[0], png, at)
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """A window's affair, where there are no windows."""
 
 
 def _images() -> list[str]:
