@@ -1,7 +1,7 @@
 // Runs inside the jail: builds what /work/order.json asks for and packs the result into /work/site.pack.
 // Everything here is for the program's own use; whoever reads the pack outside trusts none of it.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Refused, told } from './faults.mjs';
 
 const builders = {
@@ -23,6 +23,7 @@ function pack(files, notes, data) {
 
 async function main() {
   const order = JSON.parse(readFileSync('/work/order.json', 'utf8'));
+  mkdirSync('/work/src', { recursive: true });
   const { build } = await builders[order.kind]();
   const { files = {}, notes = {}, data = {} } = await build(order);
   pack(files, notes, data);

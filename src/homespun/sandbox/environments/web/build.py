@@ -25,6 +25,8 @@ BUILD_SECONDS = 30.0
 _MEMORY_MB = 1024
 _PATH = re.compile(r"(?:[\w@~+-][\w@~+.-]{0,100}/){0,12}[\w@~+-][\w@~+.-]{0,150}")
 _WARM = {"react": "apps", "vue": "apps", "page": "apps", "diagram": "diagram"}
+_FOREIGN_SNAPSHOT = 14
+"""Node's exit code where a snapshot comes from another processor or build of Node: then it starts without."""
 _PACK = "site.pack"
 
 
@@ -57,6 +59,8 @@ def build(work: Work, jail: Jail, order: JSON, sources: Mapping[str, bytes]) -> 
         SandboxError: the jail cannot be had.
     """
     outcome = jail.start(_job(work, order, sources, _snapshot(work, jail, str(order["kind"])))).wait()
+    if outcome.exit_code == _FOREIGN_SNAPSHOT:
+        outcome = jail.start(_job(work, order, sources, None)).wait()
     if outcome.status != "ok":
         return Built(failed=_failed(outcome), seconds=outcome.seconds)
     try:

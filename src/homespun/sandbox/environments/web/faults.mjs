@@ -25,8 +25,8 @@ function original(source, { lineText, column }) {
 export function told(error, compiled = {}) {
   if (!error.errors) return error instanceof Refused ? error.message : `the build itself failed: ${error.stack}`;
   const texts = error.errors.slice(0, MOST).map(({ text, location, notes }) => {
-    const missing = /^Could not resolve "([^".\/][^"]*)"/.exec(text);
-    const why = missing ? `${text}: no such package is installed` : text;
+    const [, missing] = /^Could not resolve "([^"]*)"/.exec(text) ?? [];
+    const why = missing === undefined ? text : `${text}: ${/^([.\/~]|@\/)/.test(missing) ? 'the program is one file' : 'no such package is installed'}`;
     if (!location) return why;
     const path = location.file.replace(/^(\.\.\/)*work\/src\//, '').replace(/^src\//, '');
     const made = compiled[path];

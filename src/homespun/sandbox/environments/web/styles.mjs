@@ -6,6 +6,8 @@ import { Refused } from './faults.mjs';
 import { held } from './held.mjs';
 
 const require = createRequire(import.meta.url);
+// Tailwind's one way to be silent: a warning about few classes is no error of the program.
+process.env.JEST_WORKER_ID ??= '1';
 export const WHOLE = '@tailwind base;@tailwind components;@tailwind utilities;';
 const USES = /\bclass(Name|List)?\b\s*[=:.]|@apply\b|@tailwind\b/;
 const PLUGINS = { forms: '@tailwindcss/forms', typography: '@tailwindcss/typography', 'aspect-ratio': '@tailwindcss/aspect-ratio' };
