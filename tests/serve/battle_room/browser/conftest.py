@@ -27,7 +27,7 @@ def settings(folder: Path) -> Path:
     file = folder / "homespun.toml"
     file.write_text(
         f'[server]\nstate = "{folder}/state"\ndatabase = "sqlite:///{folder}/room.db"\n'
-        f"[arena]\noutage = {away!r}\n[arena.limits]\njobs = 2\n"
+        f"[arena]\noutage = {away!r}\n[arena.limits]\njobs = 6\napps = 24\n"
     )
     return file
 
@@ -100,11 +100,27 @@ class Visit:
         page.wait_for_selector("#pane-a .turn")
         return page
 
+    def opened(self) -> Page:
+        """The moment when both programs are shown."""
+        self.page.wait_for_selector(OPEN, timeout=PATIENCE)
+        return self.page
+
     def battle(self, example: str, *, mode: str = "battle") -> Page:
-        """A fresh round, up to the moment when both programs are shown."""
-        page = self.ask(example, mode=mode)
-        page.wait_for_selector(OPEN, timeout=PATIENCE)
-        return page
+        """A fresh round, up to that moment."""
+        self.ask(example, mode=mode)
+        return self.opened()
+
+    def close(self) -> None:
+        """Leaves; nothing that the page's own console said may be left unexplained."""
+        self.context.close()
+        assert len(self.complaints) == self.expected, self.complaints
+
+    def vote(self, winner: str) -> list[str]:
+        """Votes as soon as votes are taken, a second after the programs; gives the names that then stand over the sides."""
+        self.page.wait_for_timeout(1100)
+        self.page.click(f".vote.{winner}")
+        expect(self.page.locator(".result")).to_be_visible()
+        return self.page.locator(".pane h2 .name").all_inner_texts()
 
     def frame(self, side: str) -> FrameLocator:
         return self.page.frame_locator(f"#pane-{side} iframe")
@@ -130,16 +146,15 @@ def visit(chromium: Browser, room: str) -> Iterator[Callable[..., Visit]]:
 
     yield make
     for one in made:
-        assert len(one.complaints) == one.expected, one.complaints
-        one.context.close()
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def visitor(chromium: Browser, room: str) -> Callable[[], Visit]:
+    """Makes visits that outlive a test; who asks closes them."""
+    return lambda: Visit(chromium, room)
 
 
 @pytest.fixture
 def names() -> set[str]:
     return NAMES
-
-
-def revealed(page: Page) -> list[str]:
-    """The names as they stand over the two sides after a vote."""
-    expect(page.locator(".result")).to_be_visible()
-    return page.locator(".pane h2 .name").all_inner_texts()

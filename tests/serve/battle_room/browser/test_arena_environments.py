@@ -1,7 +1,7 @@
 """In each of the eight environments: a battle whose programs run, take clicks and keys, tell of them, and are voted on."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -95,11 +95,21 @@ FRAMED: dict[str, tuple[str, Callable[[Page, FrameLocator], None]]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def rounds(visitor: Callable[[], Any]) -> Iterator[dict[str, Any]]:
+    """All battles, begun at once, so that they wait for each other's programs together."""
+    begun = {environment: visitor() for environment in FRAMED}
+    for environment, at in begun.items():
+        at.ask(FRAMED[environment][0])
+    yield begun
+    for at in begun.values():
+        at.close()
+
+
 @pytest.mark.parametrize("environment", FRAMED)
-def test_a_battle_is_run_played_with_and_voted_on(environment: str, visit: Any, names: set[str]) -> None:
-    example, play = FRAMED[environment]
-    at = visit()
-    page = at.battle(example)
+def test_a_battle_is_run_played_with_and_voted_on(environment: str, rounds: dict[str, Any], names: set[str]) -> None:
+    at, play = rounds[environment], FRAMED[environment][1]
+    page = at.opened()
     for side in "ab":
         expect(page.locator(f"#pane-{side} iframe")).to_be_visible()
         expect(at.frame(side).locator("body")).not_to_be_empty()
@@ -112,9 +122,7 @@ def test_a_battle_is_run_played_with_and_voted_on(environment: str, visit: Any, 
             break
         page.wait_for_timeout(100)
     assert wanted <= {record["type"] for record in at.sent}
-    page.click(".vote.a")
-    expect(page.locator(".result")).to_be_visible()
-    assert set(page.locator(".pane h2 .name").all_inner_texts()) == names
+    assert set(at.vote("a")) == names
     expect(page.locator(".who.won .name")).to_have_text(page.locator("#pane-a h2 .name").inner_text())
 
 
@@ -128,7 +136,5 @@ def test_printed_and_drawn_results(visit: Any, names: set[str]) -> None:
     assert figure.evaluate("(image) => image.naturalWidth") > 200
     expect(page.locator(".panel.output")).to_contain_text(["largest gap", "largest gap"])
     at.picture("interpreter")
-    page.locator(".choices button", has_text="Both bad").click()
-    expect(page.locator(".result")).to_be_visible()
-    assert set(page.locator(".pane h2 .name").all_inner_texts()) == names
+    assert set(at.vote("both_bad")) == names
     expect(page.locator(".verdict")).to_have_text("You found both bad")
