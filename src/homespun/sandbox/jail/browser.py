@@ -39,7 +39,7 @@ def browser_command(job: Job) -> list[str]:
     """
     if job.gate is not None and job.gate.direction != "out":
         raise SandboxError("a browser's gate leads out, not in", "sandbox")
-    arguments = [*namespaces(USER), *mounted(job, USER), "--seccomp", _kept(browser_filter())]
+    arguments = [*namespaces(USER), *mounted(job, USER, _kept), "--seccomp", _kept(browser_filter())]
     number = _kept("\0".join(arguments).encode() + b"\0")
     limits = ("/usr/bin/prlimit", "--core=0", f"--data={job.bounds.memory_mb << 20}", "--")
     return [binary(), "--args", number, "--", *unprivileged(USER), *limits, *system.entry(job)]

@@ -64,8 +64,9 @@ class Bubblewrap:
 
 def plan(job: Job, user: int, handed: Handed) -> Plan:
     """How bwrap is called for a job."""
+    arguments = [*command.namespaces(user), *command.mounted(job, user, handed.content)]
     return Plan(
-        arguments=[*command.namespaces(user), *command.mounted(job, user), "--seccomp", handed.content(jail_filter())],
+        arguments=[*arguments, "--seccomp", handed.content(jail_filter())],
         command=[*command.unprivileged(user), *system.entry(job)],
         group=job.bounds,
         each=job.bounds,

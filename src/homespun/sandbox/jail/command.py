@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -53,7 +54,11 @@ def unprivileged(user: int) -> list[str]:
     return [*line, "--inh-caps=-all", "--no-new-privs", "--"]
 
 
-def mounted(job: Job, user: int) -> list[str]:
+Content = Callable[[bytes], str]
+"""From what bwrap is to read to the number of a descriptor that it reads from."""
+
+
+def mounted(job: Job, user: int, content: Content) -> list[str]:
     """Arguments for what the job sees: the system, its own folders and variables; it starts in /work.
 
     Raises:
@@ -62,8 +67,17 @@ def mounted(job: Job, user: int) -> list[str]:
     line: list[str] = []
     for name, value in variables(job).items():
         line += ["--setenv", name, value]
-    line += [*system.mounts(), "--proc", "/proc", *system.masks(), "--dev", "/dev", *own_places(job, user)]
+    line += [*system.mounts(), *copied(user, content), "--proc", "/proc", *system.masks(), "--dev", "/dev"]
+    line += own_places(job, user)
     return [*line, "--chdir", WORK, "--remount-ro", "/"]
+
+
+def copied(user: int, content: Content, top: str = "") -> list[str]:
+    """Arguments for files that the job gets as copies, below ``top``."""
+    line: list[str] = []
+    for place, text in system.copies(user, top):
+        line += ["--perms", "0444", "--file", content(text), place]
+    return line
 
 
 def variables(job: Job) -> dict[str, str]:

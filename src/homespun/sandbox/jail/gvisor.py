@@ -99,7 +99,8 @@ def plan(job: Job, user: int, handed: Handed) -> Plan:
         "/run",
     ]
     line += ["--size", "16777216", "--tmpfs", "/tmp"]
-    line += ["--perms", "0755", "--dir", TOP, *system.mounts(TOP), *command.own_places(job, user, TOP)]
+    line += ["--perms", "0755", "--dir", TOP, *system.mounts(TOP)]
+    line += [*command.copied(user, handed.content, TOP), *command.own_places(job, user, TOP)]
     for place in ("/proc", "/sys", "/dev", "/dev/shm"):
         line += ["--perms", "0755", "--dir", TOP + place]
     line += ["--file", handed.content(bundle(job, user)), "/bundle/config.json", "--remount-ro", "/"]
