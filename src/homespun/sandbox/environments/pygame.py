@@ -4,17 +4,15 @@ A game that ends before its first frame has no page; its status is that of its e
 """
 
 from homespun.sandbox.environments.types import Ran, Work
-from homespun.sandbox.environments.waiting import Kind, Warm, run_app
+from homespun.sandbox.environments.waiting import PYGAME, Warm, run_app
 from homespun.sandbox.jail.types import Jail
-
-PYGAME = Kind(name="pygame", module="pygame_app", port=8080, memory_mb=512)
 
 
 def run(work: Work, jail: Jail, warm: Warm | None = None) -> Ran:
     """Starts the game; returns when its first frame is there, or when it has ended without one.
 
     Args:
-        work: The program.
+        work: The program; ``bounds.seconds`` is how long its app may live.
         jail: Where to run it.
         warm: Jobs that wait for a program; without, one is started for this.
 

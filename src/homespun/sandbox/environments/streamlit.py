@@ -5,17 +5,15 @@ the traceback is in standard error. What isn't Python at all has failed.
 """
 
 from homespun.sandbox.environments.types import Ran, Work
-from homespun.sandbox.environments.waiting import Kind, Warm, run_app
+from homespun.sandbox.environments.waiting import STREAMLIT, Warm, run_app
 from homespun.sandbox.jail.types import Jail
-
-STREAMLIT = Kind(name="streamlit", module="streamlit_app", port=8501)
 
 
 def run(work: Work, jail: Jail, warm: Warm | None = None) -> Ran:
     """Starts the app; returns when it answers and its script has run once, or has taken over a second for it.
 
     Args:
-        work: The program.
+        work: The program; ``bounds.seconds`` is how long its app may live.
         jail: Where to run it.
         warm: Jobs that wait for a program; without, one is started for this.
 

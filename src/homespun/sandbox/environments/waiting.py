@@ -23,9 +23,8 @@ from homespun.sandbox.reply import Found
 
 INSIDE = Path(__file__).with_name("python")
 RUNNER = "/sandbox"
-LIFE_SECONDS = 3600.0
-"""After this an app is stopped even where nobody closes it."""
-LIFE_CPU_SECONDS = 1800
+IDLE_SECONDS = 3600.0
+"""How long a job may wait for its program, beside the time that it may serve it."""
 LONGEST_WORD = 1 << 16
 
 
@@ -36,8 +35,15 @@ class Kind:
     name: str
     module: str
     port: int
+    start_seconds: float = 30.0
+    """An app that has not answered by then never will."""
     memory_mb: int = 1024
     """What the library needs at least, MiB."""
+
+
+STREAMLIT = Kind(name="streamlit", module="streamlit_app", port=8501)
+GRADIO = Kind(name="gradio", module="gradio_app", port=7860, start_seconds=60.0)
+PYGAME = Kind(name="pygame", module="pygame_app", port=8080, memory_mb=512)
 
 
 def variables(**further: str) -> dict[str, str]:
@@ -74,8 +80,8 @@ class Waiting:
         self.inlet = Inlet()
         life = replace(
             bounds,
-            seconds=LIFE_SECONDS,
-            cpu_seconds=max(bounds.cpu_seconds, LIFE_CPU_SECONDS),
+            seconds=bounds.seconds + (IDLE_SECONDS if preload else 0.0),
+            cpu_seconds=max(bounds.cpu_seconds, int(bounds.seconds)),
             memory_mb=max(bounds.memory_mb, kind.memory_mb),
         )
         words = (system.PYTHON, "-P", "-m", f"inside.{kind.module}", str(kind.port))
@@ -93,7 +99,13 @@ class Waiting:
             raise
 
     def serve(self, found: Found, seconds: float) -> Ran:
-        """Hands the program over and waits until its app can be looked at, has failed, or has taken too long."""
+        """Hands the program over and waits until its app can be looked at, has failed, or has taken too long.
+
+        Args:
+            found: The program.
+            seconds: How long to wait, unless the kind gives up earlier.
+        """
+        seconds = min(seconds, self.kind.start_seconds)
         started = time.monotonic()
         word = self._hand_over(found, started + seconds)
         passed = time.monotonic() - started
@@ -136,14 +148,23 @@ class Waiting:
 class Warm:
     """Waiting jobs, one per kind, each replaced as soon as it is taken.
 
-    Only programs that need no packages of their own, within the same bounds, can have one.
+    Only programs that need no packages of their own, in the same jail and within the same bounds, can have one.
+
+    Args:
+        layers: The warm packages.
+        jail: Where the jobs wait.
+        bounds: What each may use; ``seconds`` counts from when a program is served.
+        kinds: Which libraries wait. All three take about half a gigabyte of memory.
     """
 
-    def __init__(self, layers: Layers, jail: Jail, kinds: tuple[Kind, ...], bounds: Bounds | None = None) -> None:
-        self._layers, self._jail, self._bounds = layers, jail, bounds or Bounds()
+    def __init__(
+        self, layers: Layers, jail: Jail, bounds: Bounds, kinds: tuple[Kind, ...] = (STREAMLIT, GRADIO, PYGAME)
+    ) -> None:
+        self._layers, self._jail, self._bounds = layers, jail, bounds
         self._lock = threading.Lock()
         self._closed = False
         self._waiting: dict[str, Waiting] = {}
+        self._starting: list[threading.Thread] = []
         for kind in kinds:
             self._put(kind)
 
@@ -155,7 +176,7 @@ class Warm:
             waiting = self._waiting.pop(kind.name, None)
         if waiting is None:
             return None
-        threading.Thread(target=self._put, args=(kind,), daemon=True).start()
+        self._replace(kind)
         if waiting.running.alive:
             return waiting
         waiting.close()
@@ -165,6 +186,10 @@ class Warm:
         """Ends all that wait."""
         with self._lock:
             self._closed = True
+            starting, self._starting = self._starting, []
+        for thread in starting:
+            thread.join()
+        with self._lock:
             waiting, self._waiting = list(self._waiting.values()), {}
         for one in waiting:
             one.close()
@@ -174,6 +199,13 @@ class Warm:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    def _replace(self, kind: Kind) -> None:
+        thread = threading.Thread(target=self._put, args=(kind,), daemon=True)
+        with self._lock:
+            if not self._closed:
+                self._starting = [*(one for one in self._starting if one.is_alive()), thread]
+                thread.start()
 
     def _put(self, kind: Kind) -> None:
         try:
@@ -188,7 +220,17 @@ class Warm:
 
 
 def run_app(kind: Kind, work: Work, jail: Jail, warm: Warm | None = None) -> Ran:
-    """Runs a program of this kind in a waiting job, or in one started for it."""
+    """Runs a program of this kind in a waiting job, or in one started for it.
+
+    Args:
+        kind: The program's library.
+        work: The program; ``bounds.seconds`` is how long its app may live.
+        jail: Where to run it.
+        warm: Jobs that wait for a program.
+
+    Raises:
+        SandboxError: the jail cannot be had.
+    """
     waiting = warm.take(kind, work, jail) if warm is not None else None
     if waiting is None:
         waiting = Waiting(kind, work.layers, jail, work.bounds)

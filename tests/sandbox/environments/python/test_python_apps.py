@@ -13,20 +13,20 @@ from playwright.async_api import Page, async_playwright, expect
 from homespun.sandbox.apps import AppHost
 from homespun.sandbox.environments import gradio, python_program, streamlit
 from homespun.sandbox.environments.types import Ran, Service, Work
-from homespun.sandbox.environments.waiting import Warm
+from homespun.sandbox.environments.waiting import GRADIO, STREAMLIT, Warm
 from homespun.sandbox.jail import jail as jail_called
 from homespun.sandbox.jail.types import Jail
 
 pytestmark = pytest.mark.slow
 
-STREAMLIT = """
+COUNTING = """
 import streamlit as st
 st.title("Counting")
 number = st.number_input("How many", value=2)
 if st.button("Double"):
     st.write(f"twice is {number * 2}")
 """
-GRADIO = """
+GREETS = """
 import gradio as gr
 demo = gr.Interface(lambda name: "Hello " + name, "text", "text", title="Greets")
 if __name__ == "__main__":
@@ -86,8 +86,8 @@ async def _rises(page: Page) -> None:
 def test_apps_work_in_a_browser(work: Callable[..., Work], jail: Jail) -> None:
     with ThreadPoolExecutor(3) as pool:
         started = {
-            "gradio": pool.submit(gradio.run, work(GRADIO, "gradio"), jail),
-            "streamlit": pool.submit(streamlit.run, work(STREAMLIT, "streamlit"), jail),
+            "gradio": pool.submit(gradio.run, work(GREETS, "gradio"), jail),
+            "streamlit": pool.submit(streamlit.run, work(COUNTING, "streamlit"), jail),
             "plotly": pool.submit(python_program.run, work(PLOTLY), jail),
         }
     apps = {name: ran.result() for name, ran in started.items()}
@@ -100,9 +100,9 @@ def test_apps_work_in_a_browser(work: Callable[..., Work], jail: Jail) -> None:
 
 def test_a_waiting_job_serves_one_program_and_is_replaced(work: Callable[..., Work], jail: Jail) -> None:
     wanted = work("import streamlit as st\nprint('one')\nst.write(1)\n1/0\n", "streamlit")
-    with Warm(wanted.layers, jail, (streamlit.STREAMLIT,), wanted.bounds) as warm:
-        assert warm.take(streamlit.STREAMLIT, work("", "streamlit", memory_mb=77), jail) is None
-        assert warm.take(gradio.GRADIO, wanted, jail) is None
+    with Warm(wanted.layers, jail, wanted.bounds, (STREAMLIT,)) as warm:
+        assert warm.take(STREAMLIT, work("", "streamlit", memory_mb=77), jail) is None
+        assert warm.take(GRADIO, wanted, jail) is None
         ran = streamlit.run(wanted, jail, warm)
         try:
             assert isinstance(ran.app, Service), ran.stderr
@@ -112,14 +112,14 @@ def test_a_waiting_job_serves_one_program_and_is_replaced(work: Callable[..., Wo
             assert 'File "main.py", line 4' in ran.stderr
             assert "streamlit/runtime" not in ran.stderr
             deadline = time.monotonic() + 20
-            while (second := warm.take(streamlit.STREAMLIT, wanted, jail)) is None and time.monotonic() < deadline:
+            while (second := warm.take(STREAMLIT, wanted, jail)) is None and time.monotonic() < deadline:
                 time.sleep(0.01)
             assert second is not None
             assert second.running is not ran.app.running
             second.close()
         finally:
             close(ran)
-        last = warm.take(streamlit.STREAMLIT, wanted, jail)
+        last = warm.take(STREAMLIT, wanted, jail)
         running = last.running if last is not None else second.running
         if last is not None:
             last.close()
