@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.async_api import Browser as Chromium
-from playwright.async_api import BrowserContext, Page, Playwright, async_playwright
+from playwright.async_api import BrowserContext, Frame, Page, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from homespun.errors import SandboxError
 from homespun.sandbox.apps.pages import NOTICE
-from homespun.sandbox.browser.jailed import chromium
+from homespun.sandbox.browser import jailed
 from homespun.sandbox.browser.shots import Action, Shot, is_blank
 
 SIDE = 1024
@@ -58,9 +58,9 @@ class Browser:
         """
         if self._folder is not None:
             return
-        chromium()
+        jailed.chromium()
         self._folder = Path(tempfile.mkdtemp(prefix="homespun-browser-"))
-        line = [sys.executable, "-m", "homespun.sandbox.browser.jailed", str(app_socket)]
+        line = [sys.executable, "-I", jailed.__file__, str(app_socket)]
         self._executable.write_text(f'#!/bin/sh\nexec {shlex.join(line)} "$@"\n')
         self._executable.chmod(0o700)
         self._playwright = await async_playwright().start()
@@ -236,10 +236,17 @@ async def _shot(page: Page, moment: float, note: str) -> Shot:
     try:
         async with asyncio.timeout(STEP_SECONDS):
             png = await page.screenshot(timeout=STEP_SECONDS * 1000, caret="initial")
-            text = any([await frame.evaluate(_TEXT) for frame in page.frames[:8]])
+            text = any([await _has_text(frame) for frame in page.frames[:8]])
     except (PlaywrightTimeout, TimeoutError):
         return Shot(at=moment, png=None, note="the page is too busy to be looked at")
     return Shot(at=moment, png=png, blank=await asyncio.to_thread(is_blank, png, text=text), note=note)
+
+
+async def _has_text(frame: Frame) -> bool:
+    try:
+        return bool(await frame.evaluate(_TEXT))
+    except PlaywrightError:  # it went elsewhere while it was asked
+        return False
 
 
 async def _act(page: Page, action: Action) -> None:

@@ -1,8 +1,9 @@
-"""Becomes Chromium in its jail: ``python -m homespun.sandbox.browser.jailed SOCKET ARGUMENT…``.
+"""Becomes Chromium in its jail: ``python -I jailed.py SOCKET ARGUMENT…``.
 
 Playwright starts it as if it were the browser and speaks over descriptors 3 and 4, which the jail hands through.
 Inside, every host name and every address means the relay at `PORT`, and the relay means SOCKET: there is no other
-network in there, so nothing depends on the rule being obeyed.
+network in there, so nothing depends on the rule being obeyed. It is run by its path: importing the package would load
+Playwright a second time.
 """
 
 import os
