@@ -49,6 +49,19 @@ def of_program(code: str, language: str) -> dict[str, float]:
     return {"lines": float(lines), "comments": float(comment_lines(code, language))}
 
 
+def of_run(code: str, language: str, *, stderr: str, dependencies: int, seconds: float | None, ok: bool | None,
+           blank: bool | None) -> dict[str, float | None]:  # fmt: skip
+    """The same with what came of running it."""
+    return {
+        **of_program(code, language),
+        "errors": float(sum(bool(line.strip()) for line in stderr.splitlines())),
+        "dependencies": float(dependencies),
+        "seconds": seconds,
+        "ok": None if ok is None else float(ok),
+        "blank": None if blank is None else float(blank),
+    }
+
+
 def natural_language(prompt: str) -> str | None:
     """ISO 639-1 code of the language a prompt is written in, or None where that is not clear.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast
 
-from homespun.arena.covariates import natural_language, of_program
+from homespun.arena.covariates import natural_language, of_run
 from homespun.arena.leak import leaked
 from homespun.serve.battle_room.limits import Limits
 from homespun.serve.store.arena import ArenaStore, Event, Receipt, RunRow, SessionRow, Vote, VoteRefused
@@ -225,10 +225,13 @@ def covariates_of(evidence: Evidence) -> dict[str, float | None]:
     blanks = [bool(shot.get("blank")) for shot in run.screenshots if shot.get("blob")]
     return {
         **found,
-        **of_program(run.code, run.language),
-        "errors": float(sum(bool(line.strip()) for line in run.stderr.splitlines())),
-        "dependencies": float(len(run.dependencies)),
-        "seconds": run.seconds,
-        "ok": float(run.status == "ok"),
-        "blank": float(all(blanks)) if blanks else None,
+        **of_run(
+            run.code,
+            run.language,
+            stderr=run.stderr,
+            dependencies=len(run.dependencies),
+            seconds=run.seconds,
+            ok=run.status == "ok",
+            blank=all(blanks) if blanks else None,
+        ),
     }
