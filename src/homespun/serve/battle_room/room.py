@@ -56,7 +56,8 @@ class Room:
         self.runs = {run.run: run for run in runs}
         self.urls: dict[str, str] = {}
         """Origins of the apps that are open, by run."""
-        self.voting = asyncio.Lock()
+        self.lock = asyncio.Lock()
+        """Held while its models are drawn, and while a vote is given."""
         self.looked = time.monotonic()
         """When anybody looked last."""
         self._contestants, self._stage, self._limits = contestants, stage, limits
@@ -300,6 +301,11 @@ class Room:
     def at_work(self) -> bool:
         """Whether anything of it runs."""
         return bool(self._tasks) or self._reading
+
+    @property
+    def held(self) -> bool:
+        """Whether something would be lost if it left the memory."""
+        return bool(self.urls) or self.at_work or self.lock.locked()
 
     async def settled(self) -> None:
         """Waits until nothing of it is at work and everything is written."""

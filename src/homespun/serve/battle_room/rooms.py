@@ -9,14 +9,10 @@ from dataclasses import replace
 from secrets import token_urlsafe
 from typing import Any, Literal
 
-import numpy as np
-
-from homespun.arena.pairing import Config as Weighing
-from homespun.arena.pairing import Draw, Pairing
-from homespun.errors import HomespunError
 from homespun.records import Sampling
 from homespun.serve.battle_room.config import Arena
 from homespun.serve.battle_room.contestants_types import Contestant
+from homespun.serve.battle_room.drawing import Drawing
 from homespun.serve.battle_room.executions import Stage
 from homespun.serve.battle_room.feed import Feed
 from homespun.serve.battle_room.room import Room, refuse
@@ -30,6 +26,8 @@ Mode = Literal["battle", "named", "direct"]
 SWEEP_SECONDS = 5.0
 FORGET_SECONDS = 60.0
 """How long a session that nobody looks at and that has no app stays in memory."""
+CROWDED_SECONDS = 5.0
+"""The same, when there is no room for another."""
 LOST = "The server was restarted while this answer was being written; regenerate it."
 LOST_RUN = "The server was restarted while this program was at work; run it again."
 
@@ -51,9 +49,8 @@ class Rooms:
         self._loading: dict[str, asyncio.Lock] = {}
         self._fresh: set[str] = set()
         """Sessions without a turn: in memory alone."""
-        self._chance = np.random.default_rng()
+        self.drawing = Drawing(arena, self.contestants)
         self._sweeper: asyncio.Task[None] | None = None
-        self._votes: dict[str, int] = {}
         self.interactions: dict[str, int] = {}
         """How many records each run has, as far as that is known."""
         self.closing = False
@@ -61,7 +58,7 @@ class Rooms:
     async def start(self) -> None:
         """Counts the votes, and begins to look after the rooms."""
         for vote in await self._store.votes():
-            self.counted(vote.model_a, vote.model_b)
+            self.drawing.counted(vote)
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def close(self) -> None:
@@ -73,11 +70,6 @@ class Rooms:
                 await self._sweeper
         await asyncio.gather(*(room.close() for room in self._rooms.values()))
         self._rooms.clear()
-
-    def counted(self, *names: str) -> None:
-        """Takes note of a vote on these models: newcomers are drawn more often."""
-        for name in names:
-            self._votes[name] = self._votes.get(name, 0) + 1
 
     # --- opening ---------------------------------------------------------------------------------------------------
 
@@ -103,6 +95,8 @@ class Rooms:
         Raises:
             GatewayError: 422 for models that are none, 503 where there is no room.
         """
+        if len(self._rooms) >= self._arena.limits.rooms:
+            await self._forget(time.monotonic() - CROWDED_SECONDS)
         if len(self._rooms) >= self._arena.limits.rooms:
             raise GatewayError(503, "The battle room is full; try again in a minute.", code="full", retry_after=60)
         left, right = ("", None) if mode == "battle" else self._named(mode, models)
@@ -133,47 +127,16 @@ class Rooms:
             GatewayError: 503, no two contestants may meet; 422, none that know an answer to this.
             DatabaseError: the database is away.
         """
-        if room.row.id not in self._fresh:
-            return
-        row = room.row
-        if row.mode == "battle":
-            drawn = self.draw(text)
-            row = replace(row, model_a=drawn.left, model_b=drawn.right, propensity=drawn.propensity)
-        await self._store.save_session(row)
-        self._fresh.discard(row.id)
-        room.cast(row, self._playing(row))
-
-    def draw(self, text: str) -> Draw:
-        """A pair for a battle.
-
-        Args:
-            text: The prompt: contestants whose answers are on file take part only in what they know.
-
-        Raises:
-            GatewayError: 503, no two contestants may meet; 422, none that know an answer to this.
-        """
-        told = {model.name: model for model in self._arena.model}
-        votes = dict(self._votes)
-        for name, model in told.items():
-            if model.newcomer is not None:
-                votes[name] = 0 if model.newcomer else max(self._arena.enough, votes.get(name, 0))
-        able = [name for name, one in self.contestants.items() if knows(one, text)]
-        if len(able) < 2 <= len(self.contestants):
-            what = "Too few of the models here have an answer to this prompt; choose one of the examples."
-            raise GatewayError(422, what, code="no_pair")
-        try:
-            table = Pairing(
-                able,
-                weights={name: model.weight for name, model in told.items() if name in able},
-                votes=votes,
-                outage=self._arena.outage,
-                never_meet=self._arena.never_meet,
-                config=Weighing(boost=self._arena.boost, enough=self._arena.enough),
-            )
-        except HomespunError as error:
-            log.error("nobody can be drawn: %s", error)
-            raise GatewayError(503, "No two models can meet at the moment; try later.", code="no_pair") from None
-        return table.draw(self._chance)
+        async with room.lock:
+            row = room.row
+            if row.id not in self._fresh:
+                return
+            if row.mode == "battle":
+                drawn = await self.drawing.draw(text)
+                row = replace(row, model_a=drawn.left, model_b=drawn.right, propensity=drawn.propensity)
+            await self._store.save_session(row)
+            self._fresh.discard(row.id)
+            room.cast(row, self._playing(row))
 
     def _named(self, mode: Mode, models: Sequence[str]) -> tuple[str, str | None]:
         wanted = 1 if mode == "direct" else 2
@@ -255,19 +218,17 @@ class Rooms:
             if spare > 0 or now - room.looked > limits.idle_seconds:
                 spare -= len(room.urls)
                 room.close_apps()
+        await self._forget(now - FORGET_SECONDS)
+
+    async def _forget(self, since: float) -> None:
+        """Forgets sessions that are at rest and that nobody has looked at since; the store has them."""
         for session, room in list(self._rooms.items()):
-            if now - room.looked > FORGET_SECONDS and not (room.urls or room.at_work or room.voting.locked()):
+            if room.looked < since and not room.held:
                 await room.feed.saved()
-                if not room.at_work and now - room.looked > FORGET_SECONDS:
-                    del self._rooms[session]
+                if room.looked < since and not room.held:
+                    self._rooms.pop(session, None)
                     self._fresh.discard(session)
                     room.feed.end()
-
-
-def knows(contestant: Contestant, text: str) -> bool:
-    """Whether a contestant can answer a first prompt: those whose answers are on file say so themselves."""
-    asked = getattr(contestant, "knows", None)
-    return asked is None or bool(asked([text]))
 
 
 def recover(feed: Feed, runs: Sequence[RunRow]) -> None:

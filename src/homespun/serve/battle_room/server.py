@@ -6,6 +6,7 @@ import logging.config
 import signal
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.types import ASGIApp
 
@@ -17,7 +18,7 @@ from homespun.serve.battle_room.app import Parts, create_app
 from homespun.serve.battle_room.config import Arena, ArenaConfig
 from homespun.serve.battle_room.contestants import shipped
 from homespun.serve.battle_room.contestants_types import Contestant, FleetContestant
-from homespun.serve.gateway.config import Target
+from homespun.serve.gateway.config import GatewayConfig, Target, Timeouts
 from homespun.serve.gateway.server import HEADER_BYTES, HEADER_MILLISECONDS, LOGGING, free_port
 from homespun.serve.gateway.upstream import Fleet
 from homespun.serve.store.database import Database
@@ -28,6 +29,8 @@ DRAIN_SECONDS = 5.0
 """How long running requests get at the end."""
 LOCAL = "local:smollm2"
 LOCAL_CARD = {"title": "SmolLM2", "organization": "Hugging Face", "licence": "Apache-2.0"}
+LOCAL_PATIENCE = Timeouts(first_token=180.0, idle=120.0, total=600.0)
+"""A model on this machine reads the whole prompt before its first word, and shares the processor with programs."""
 ANYWHERE = ("0.0.0.0", "::")
 
 
@@ -87,6 +90,45 @@ def contestants(config: ArenaConfig, fleet: Fleet) -> list[Contestant]:
     return found
 
 
+def patient(config: GatewayConfig) -> GatewayConfig:
+    """The settings, with time for local models that have no times of their own."""
+    targets = [
+        target.model_copy(update={"timeouts": LOCAL_PATIENCE})
+        if target.kind == "local" and target.timeouts is None
+        else target
+        for target in config.target
+    ]
+    return config.model_copy(update={"target": tuple(targets)})
+
+
+def inspect(config: ArenaConfig) -> list[dict[str, Any]]:
+    """Who takes part: contestant, title, organization, licence, and the weight with which it is drawn in battles.
+
+    Raises:
+        ConfigError: a target cannot be called.
+    """
+
+    async def look() -> list[Contestant]:
+        fleet = Fleet(config.gateway)
+        try:
+            return contestants(config, fleet)
+        finally:
+            await fleet.close()
+
+    arena = config.arena
+    weights = {model.name: model.weight for model in arena.model} | dict.fromkeys(arena.outage, 0.0)
+    return [
+        {
+            "contestant": one.name,
+            "title": one.title,
+            "organization": one.organization,
+            "licence": one.licence,
+            "drawn": weights.get(one.name, 1.0),
+        }
+        for one in asyncio.run(look())
+    ]
+
+
 def _local(targets: Mapping[str, Target], fleet: Fleet, there: set[str]) -> Sequence[Contestant]:
     if LOCAL not in targets or LOCAL in there:
         return []
@@ -113,7 +155,7 @@ async def parts(config: ArenaConfig, host: str, port: int, apps_port: int) -> As
     arena, state = config.arena, config.gateway.server.state
     places = origins(arena, host, port)
     database = Database(config.gateway.database_url())
-    fleet, apps, browser = Fleet(config.gateway), AppHost(), Browser()
+    fleet, apps, browser = Fleet(patient(config.gateway)), AppHost(), Browser()
     try:
         await asyncio.to_thread(database.migrate)
         await apps.start(host=host, port=apps_port, pattern=arena.apps_pattern, parents=places)

@@ -31,7 +31,7 @@ async def vote(desk: Desk, room: Room, body: JSON, address: str) -> tuple[JSON, 
         DatabaseError: the database is away; the same vote may be sent again.
     """
     choice = Choice.parse(body)
-    async with room.voting:
+    async with room.lock:
         if room.state.vote is None and (room.row.mode == "direct" or not room.state.can_vote or room.at_work):
             raise refuse("There is nothing to vote on yet: both sides must be done.", "too_soon")
         names = views.names(room.row, desk.rooms.contestants)
@@ -50,7 +50,7 @@ async def vote(desk: Desk, room: Room, body: JSON, address: str) -> tuple[JSON, 
             for kind, told in _told(receipt.vote, names):
                 room.feed.append(kind, None, told, stored=False)
         if written:
-            desk.rooms.counted(receipt.vote.model_a, receipt.vote.model_b)
+            desk.rooms.drawing.counted(receipt.vote)
     (_, given), (_, reveal) = _told(receipt.vote, names)
     return {"vote": given, **reveal}, receipt.repeated
 

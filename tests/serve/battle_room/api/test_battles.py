@@ -260,3 +260,29 @@ async def test_votes_become_a_ranking(guest):
     assert table["rows"][0]["organization"] == "Actors' guild"
     assert (await guest.get("/api/leaderboard?control=style"))["rows"] == []  # the answers never differ in style
     assert (await guest.call("GET", "/api/leaderboard?setting=mood"))[0] == 422
+
+
+async def test_one_vote_sent_by_many_at_once_is_one_vote(guest):
+    session = await guest.open()
+    await guest.ask(session, "hello")
+    ballot = vote_of("b")
+    answers = await asyncio.gather(
+        *(guest.call("POST", f"/api/sessions/{session}/votes", ballot) for _ in range(8)),
+        *(guest.call("POST", f"/api/sessions/{session}/votes", vote_of("a")) for _ in range(3)),
+    )
+    assert sorted(status for status, _ in answers) in ([200] * 7 + [201] + [409] * 3, [201] + [409] * 10)
+    events = await guest.listen(session, until="reveal")
+    assert [event["kind"] for event in events].count("vote") == 1
+
+
+async def test_two_first_turns_at_once_draw_one_pair(guest, house):
+    session = await guest.open()
+    answers = await asyncio.gather(*(guest.call("POST", f"/api/sessions/{session}/turns", {"text": "hello"})
+                                     for _ in range(4)))  # fmt: skip
+    assert sorted(status for status, _ in answers) == [202, 409, 409, 409]
+    await guest.settled(session)
+    told = await guest.post(f"/api/sessions/{session}/votes", vote_of(), 201)
+    row = house.database.run_now(
+        lambda c: c.exec_driver_sql(f"select model_a from arena_sessions where id = '{session}'").scalar_one()
+    )
+    assert told["names"]["a"] == {"actor:north": "Northwind", "actor:south": "Southerly"}[row]
