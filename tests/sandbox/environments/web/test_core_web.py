@@ -78,6 +78,17 @@ def test_a_page_that_needs_nothing_is_shown_as_it_is(run, look):
     expect(picture.locator("circle")).to_have_count(1)
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("web")
+def test_an_empty_page_says_so_and_a_picture_of_boxes_is_none(run, look):
+    box = '<div style="width:9px;height:9px;background:red"></div>'
+    pages = [
+        look(run("core_web", "index.html", f"<!doctype html><body>{inside}</body>")) for inside in (box, "<div></div>")
+    ]
+    expect(pages[1].locator("homespun-fault")).to_have_count(1, timeout=10_000)
+    assert pages[0].locator("homespun-fault").count() == 0
+
+
 @pytest.mark.parametrize(
     ("text", "name", "path"),
     [

@@ -10,7 +10,7 @@ from typing import Any
 
 from homespun.errors import SandboxError
 from homespun.records import JSON
-from homespun.sandbox.environments.types import NODE_MODULES, OWN_NODE, Ran, Work
+from homespun.sandbox.environments.types import NODE_MODULES, OWN_NODE, Layers, Ran, Work
 from homespun.sandbox.environments.web.snapshots import snapshot
 from homespun.sandbox.jail.system import NODE
 from homespun.sandbox.jail.types import Bind, Bounds, Jail, Job, Outcome
@@ -58,9 +58,10 @@ def build(work: Work, jail: Jail, order: JSON, sources: Mapping[str, bytes]) -> 
     Raises:
         SandboxError: the jail cannot be had.
     """
-    outcome = jail.start(_job(work, order, sources, _snapshot(work, jail, str(order["kind"])))).wait()
+    warm = _snapshot(work.layers, jail, str(order["kind"]))
+    outcome = jail.start(_job(work.layers, work.bounds, order, sources, warm)).wait()
     if outcome.exit_code == _FOREIGN_SNAPSHOT:
-        outcome = jail.start(_job(work, order, sources, None)).wait()
+        outcome = jail.start(_job(work.layers, work.bounds, order, sources, None)).wait()
     if outcome.status != "ok":
         return Built(failed=_failed(outcome), seconds=outcome.seconds)
     try:
@@ -70,45 +71,46 @@ def build(work: Work, jail: Jail, order: JSON, sources: Mapping[str, bytes]) -> 
     return Built(files=files, notes=notes, data=data, seconds=outcome.seconds)
 
 
-def prepare(work: Work, jail: Jail) -> None:
+def prepare(layers: Layers, jail: Jail) -> None:
     """Makes the snapshots that builds start from, where they are not there yet; seconds each.
 
     Raises:
         SandboxError: one cannot be made.
     """
     for kind in ("react", "diagram"):
-        _snapshot(work, jail, kind)
+        _snapshot(layers, jail, kind)
 
 
-def _snapshot(work: Work, jail: Jail, kind: str) -> Path | None:
+def _snapshot(layers: Layers, jail: Jail, kind: str) -> Path | None:
     """The snapshot of Node that a kind of build starts from, made at its first use; None where it needs none."""
     if kind not in _WARM:
         return None
-    return snapshot(work.layers.node, _WARM[kind], lambda: _make(work, jail, _WARM[kind]))
+    return snapshot(layers.node, _WARM[kind], lambda: _make(layers, jail, _WARM[kind]))
 
 
-def _make(work: Work, jail: Jail, name: str) -> bytes:
+def _make(layers: Layers, jail: Jail, name: str) -> bytes:
     """A snapshot, made of the warm packages alone."""
-    bare = replace(work, layers=replace(work.layers, own_node=None), bounds=Bounds())
-    outcome = jail.start(_job(bare, {"kind": "warm", "name": name}, {}, None)).wait()
+    bare = replace(layers, own_node=None)
+    outcome = jail.start(_job(bare, Bounds(), {"kind": "warm", "name": name}, {}, None)).wait()
     if outcome.status != "ok":
         raise SandboxError(f"no snapshot of Node could be made: {outcome.stderr[-500:]}", "sandbox")
     return unpack(outcome.files.get(_PACK, b""))[0]["warm.blob"]
 
 
-def _job(work: Work, order: JSON, sources: Mapping[str, bytes], warm: Path | None) -> Job:
-    binds = [Bind(outside=Path(__file__).parent, inside="/web"), Bind(outside=work.layers.node, inside=NODE_MODULES)]
-    if work.layers.own_node is not None:
-        binds.append(Bind(outside=work.layers.own_node, inside=OWN_NODE))
+def _job(layers: Layers, bounds: Bounds, order: JSON, sources: Mapping[str, bytes], warm: Path | None) -> Job:
+    binds = [Bind(outside=Path(__file__).parent, inside="/web"), Bind(outside=layers.node, inside=NODE_MODULES)]
+    if layers.own_node is not None:
+        binds.append(Bind(outside=layers.own_node, inside=OWN_NODE))
     argv = (NODE, "/web/build.mjs")
     if warm is not None:
         binds.append(Bind(outside=warm, inside="/warm.blob"))
         argv = (NODE, "--snapshot-blob", "/warm.blob", "/web/build.mjs")
     files = {f"src/{name}": content for name, content in sources.items()}
-    bounds = Bounds(
-        seconds=min(BUILD_SECONDS, work.bounds.seconds),
-        memory_mb=max(_MEMORY_MB, work.bounds.memory_mb),
-        disk_mb=max(64, work.bounds.disk_mb),
+    bounds = replace(
+        bounds,
+        seconds=min(BUILD_SECONDS, bounds.seconds),
+        memory_mb=max(_MEMORY_MB, bounds.memory_mb),
+        disk_mb=max(64, bounds.disk_mb),
         output_bytes=1 << 18,
     )
     return Job(

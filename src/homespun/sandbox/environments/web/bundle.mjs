@@ -27,8 +27,12 @@ const single = {
   name: 'single',
   setup(build) {
     build.onResolve({ filter: SINGLE }, async ({ path, kind, pluginData, importer }) => {
-      if (pluginData === 'single' || importer.startsWith('/work/src/')) return null;
-      return build.resolve(path, { kind, resolveDir: '/work/src', pluginData: 'single' });
+      const addon = /^three\/.*\/\w+$/.test(path);
+      if (pluginData === 'single' || (importer.startsWith('/work/src/') && !addon)) return null;
+      const options = { kind, resolveDir: '/work/src', pluginData: 'single' };
+      const found = await build.resolve(path, options);
+      // Add-ons of Three are often named without the ending that the package asks for.
+      return found.errors.length && addon ? build.resolve(`${path}.js`, options) : found;
     });
   },
 };
@@ -50,7 +54,7 @@ export async function bundle({ notes, plugins = [], loader = {}, define = {}, ..
       charset: 'utf8',
       logLevel: 'silent',
       metafile: false,
-      assetNames: 'assets/[name]-[hash]',
+      assetNames: 'assets/[hash]',
       chunkNames: 'assets/[name]-[hash]',
       mainFields: ['browser', 'module', 'main'],
       define: {

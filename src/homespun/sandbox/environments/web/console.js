@@ -40,7 +40,7 @@
 
   const alone = () => {
     const body = document.body;
-    const drawn = body && (body.innerText.trim() || body.querySelector('canvas, svg, img, video, iframe, input, button, textarea, select'));
+    const drawn = body && (body.innerText.trim() || [...body.querySelectorAll('*')].slice(0, 500).some(({ offsetWidth = 1, offsetHeight = 1 }) => offsetWidth * offsetHeight > 0));
     host.classList.toggle('alone', !drawn);
     if (body) body.style.paddingBottom = drawn ? '44vh' : '';
   };

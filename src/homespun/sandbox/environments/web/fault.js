@@ -3,11 +3,22 @@
   const seen = new Map();
   let strip = null;
 
+  const MEDIA = 'canvas, svg, img, video, audio, iframe, input, button, textarea, select, object, embed, table, hr, progress, meter';
+
+  /** Whether an element paints something itself: pictures made of boxes are pictures. */
+  const painted = (element) => {
+    if (element.shadowRoot) return true;
+    const style = getComputedStyle(element);
+    const { width, height } = element.getBoundingClientRect();
+    const coloured = !/^(transparent|rgba\(.*, 0\))$/.test(style.backgroundColor) || style.backgroundImage !== 'none';
+    return (coloured && width * height > 0) || parseFloat(style.borderTopWidth) > 0 || style.boxShadow !== 'none';
+  };
+
   const empty = () => {
     const body = document.body;
     if (!body) return true;
-    if (body.innerText.trim()) return false;
-    return !body.querySelector('canvas, svg, img, video, audio, iframe, input, button, textarea, select, object, embed, table, hr');
+    if (body.innerText.trim() || body.querySelector(MEDIA) || getComputedStyle(body).backgroundImage !== 'none') return false;
+    return ![...body.querySelectorAll('*')].slice(0, 500).some(painted);
   };
 
   const text = (error) => {
@@ -47,7 +58,7 @@
     </style><div role="alert"><b></b><span></span><button aria-label="Close">×</button></div>`;
     const [box, title, body, close] = ['div', 'b', 'span', 'button'].map((name) => strip.root.querySelector(name));
     box.className = large ? 'large' : 'small';
-    title.textContent = large ? 'The program failed, and the page is empty' : 'The program reported an error';
+    title.textContent = large ? 'The page is empty' : 'The program reported an error';
     const lines = [...seen].map(([message, times]) => (times > 1 ? `${message} (${times} times)` : message));
     body.textContent = lines.join('\n') + (large && detail ? `\n\n${detail}` : '');
     close.onclick = () => strip.host.remove();
@@ -65,6 +76,6 @@
     setTimeout(() => empty() && show(`Unhandled rejection: ${text(reason)}`, stack(reason)), 300);
   });
   addEventListener('load', () => setTimeout(() => {
-    if (empty() && !seen.size) show('Nothing is shown: the program ran without an error and drew nothing.', '');
+    if (empty() && !seen.size) show('The program ran without an error and drew nothing.', '');
   }, 4000));
 })();

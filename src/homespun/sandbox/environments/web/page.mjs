@@ -68,7 +68,7 @@ function sheet(name, folder, path, files) {
   for (const [, address] of text.matchAll(/url\(\s*["']?([^"')]+)["']?\s*\)/g)) {
     if (/^([a-z]+:|\/|#)/i.test(address)) continue;
     const below = posix.join(dirname(path), address.split(/[?#]/)[0]);
-    if (below.startsWith('..') || !isFile(join(folder, below)) || files[`cdn/${name}/${below}`]) continue;
+    if (!/^[\w@~+][\w@~+./-]*$/.test(below) || !isFile(join(folder, below)) || files[`cdn/${name}/${below}`]) continue;
     if (below.endsWith('.css')) sheet(name, folder, below, files);
     // Chromium takes the first form that it knows, and knows woff2.
     else if (!/\.(ttf|eot|woff|otf)$/.test(below) || !text.includes('woff2')) files[`cdn/${name}/${below}`] = readFileSync(join(folder, below));
