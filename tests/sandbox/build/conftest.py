@@ -63,6 +63,12 @@ class Registry:
             await asyncio.sleep(5)
         if request.path.startswith("/simple/moved/"):
             raise web.HTTPFound("http://127.0.0.1:1/")
+        if request.path == "/files/endless":
+            endless = web.StreamResponse()  # chunked: no length is told beforehand
+            await endless.prepare(request)
+            for _ in range(100):
+                await endless.write(b"x" * 1_000)
+            return endless
         if request.path in self.pages:
             kind, body = self.pages[request.path]
             return web.Response(body=body, content_type=kind)

@@ -35,6 +35,7 @@ ILL = [
     ("GET", "/npm/..%2f..%2fetc%2fpasswd", 400),
     ("GET", "/npm/@a%2f..", 400),
     ("GET", "/npm/@a/b%2fc", 400),
+    ("GET", "/npm/a..b", 400),
     ("GET", "/npm/%72eact", 400),
     ("GET", "/pypi/simple/num%70y/", 400),
     ("GET", "/pypi/simple/numpy%0d%0aHost:x/", 400),

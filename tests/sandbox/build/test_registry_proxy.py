@@ -156,6 +156,7 @@ def test_a_page_is_fetched_anew_when_it_is_old_and_kept_while_the_registry_is_aw
         ("/pypi/files/elsewhere/elsewhere-1.0-py3-none-any.whl", 403, "not allowed"),
         ("/pypi/files/insecure/insecure-1.0-py3-none-any.whl", 403, "not allowed"),
         ("/pypi/files/large/large-1.0-py3-none-any.whl", 413, "larger"),
+        ("/pypi/files/endless/endless-1.0-py3-none-any.whl", 413, "larger"),
         ("/pypi/files/moved/moved-1.0-py3-none-any.whl", 502, "302"),
         ("/pypi/files/slow/slow-1.0-py3-none-any.whl", 504, "in time"),
         ("/npm/forged/-/forged-1.0.0.tgz", 502, "hash"),
@@ -171,6 +172,7 @@ def test_what_the_registry_itself_does_wrongly_is_refused(
     registry.add_wheel("elsewhere", "1.0", wheel, url="https://127.0.0.1:1/elsewhere-1.0-py3-none-any.whl")
     registry.add_wheel("insecure", "1.0", wheel, url="http://localhost:1/insecure-1.0-py3-none-any.whl")
     registry.add_wheel("large", "1.0", b"x" * 3_000)
+    registry.add_wheel("endless", "1.0", wheel, url="/files/endless")
     registry.add_wheel("moved", "1.0", wheel, url="/simple/moved/x")
     registry.add_wheel("slow", "1.0", wheel, url="/simple/slow/")
     registry.add_npm("forged", "1.0.0", b"x", integrity="sha512-" + "A" * 86 + "==")
