@@ -94,6 +94,8 @@ class Visit:
         page = self.goto()
         if mode != "battle":
             page.check(f"input[name=mode][value={mode}]", force=True)
+            for place, name in (("left", "Loom"), ("right", "Wheel")):
+                page.select_option(f"#{place}", label=name)
         chosen = next(one for one in examples() if one.id == example)
         page.locator(".example", has_text=chosen.title).click()
         page.keyboard.press("Enter")

@@ -17,7 +17,9 @@ def editor(page: Page, side: str) -> Any:
 def write(page: Page, code: Any, text: str) -> None:
     code.focus()
     page.keyboard.press("Control+a")
-    page.keyboard.press("Delete")  # text put in place of other text gets that one's style from Chromium, which the policy refuses
+    page.keyboard.press(
+        "Delete"
+    )  # text put in place of other text gets that one's style from Chromium, which the policy refuses
     page.keyboard.insert_text(text)
 
 
@@ -33,7 +35,7 @@ def test_a_battle_hides_names_until_the_vote_then_is_shared_and_ranked(visit: An
     expect(page.locator("#panel-output-a .facts")).not_to_contain_text(" s")  # how fast it was would sway the vote
     page.locator("#vote-hint").click()
     page.get_by_role("button", name="Say more").click()
-    page.locator(".aspect", has_text="Correctness").locator("label", has_text="A").click()
+    page.locator(".aspect", has_text="Correctness").get_by_text("A", exact=True).click()
     page.fill("#reason", "A prints less.")
     page.locator(".hint").first.click()
     page.wait_for_timeout(1100)
@@ -104,8 +106,9 @@ def test_code_is_edited_and_run_again(visit: Any) -> None:
     expect(page.locator("#panel-code-a .quiet")).to_have_text("your change 1")
     expect(page.locator("#pane-b iframe")).to_be_visible()
     expect(page.locator(".vote.a")).to_have_attribute("aria-disabled", "false")
-    code.evaluate("(node) => { window.before = window.length; }")
-    page.evaluate("window.postMessage({homespun: 'log', run: 'x', records: [{type: 'click', time: 'now', payload: {}}]})")
+    page.evaluate(
+        "window.postMessage({homespun: 'log', run: 'x', records: [{type: 'click', time: 'now', payload: {}}]})"
+    )
     page.wait_for_timeout(1700)
     assert not any(record["time"] == "now" for record in at.sent)  # only a program's own frame is believed
 
@@ -116,10 +119,10 @@ def test_packages_are_edited_checked_and_run_again(visit: Any) -> None:
     page.wait_for_selector(".votes.open", timeout=60_000)
     panel = page.locator("#panel-packages-a")
     at.tab("a", "packages")
-    expect(panel.get_by_label("Package")).to_have_count(2)
+    expect(panel.get_by_label("Package", exact=True)).to_have_count(2)
     panel.get_by_role("button", name="Add").click()
     row = panel.locator("tbody tr").last
-    expect(row.get_by_label("Package")).to_be_focused()
+    expect(row.get_by_label("Package", exact=True)).to_be_focused()
     page.keyboard.type("pandas")
     row.get_by_label("Version").fill("2 or so")
     at.expected += 1
@@ -130,7 +133,7 @@ def test_packages_are_edited_checked_and_run_again(visit: Any) -> None:
     expect(page.locator("#panel-output-a .printed")).to_be_visible(timeout=60_000)
     expect(page.locator("#tab-output-a")).to_have_attribute("aria-selected", "true")
     at.tab("a", "packages")
-    expect(panel.get_by_label("Package")).to_have_count(3)
+    expect(panel.get_by_label("Package", exact=True)).to_have_count(3)
     expect(panel.locator("tbody tr", has=page.locator("input[value=pandas]"))).to_contain_text("yours")
 
 
@@ -171,12 +174,12 @@ def test_direct_chat_has_one_side_and_no_vote(visit: Any) -> None:
 def test_a_reload_and_a_lost_line_lose_nothing(visit: Any) -> None:
     at = visit()
     page = at.ask("change")
+    page.route("**/events?*", lambda route: route.abort())
     page.reload()
     page.wait_for_selector("body[data-ready]")
     expect(page.locator("#pane-a .turn")).to_have_count(1)
-    at.context.set_offline(True)
     expect(page.locator("#link-state")).to_be_visible(timeout=10_000)
-    at.context.set_offline(False)
+    page.unroute("**/events?*")
     expect(page.locator("#link-state")).to_be_hidden(timeout=20_000)
     at.opened()
     code = page.locator("#pane-a .reply pre code").first
@@ -195,8 +198,20 @@ def test_the_keyboard_alone_is_enough(visit: Any) -> None:
     names = []
     for _ in range(9):
         page.keyboard.press("Tab")
-        names.append(page.evaluate("(document.activeElement.ariaLabel || document.activeElement.innerText || document.activeElement.value).trim().split('\\n')[0]"))
-    assert names[:7] == ["Skip to the prompt", "homespun arena", "Battle room", "Leaderboard", "Theme: system", "Keyboard and help", "battle"]
+        names.append(
+            page.evaluate(
+                "(document.activeElement.ariaLabel || document.activeElement.innerText || document.activeElement.value).trim().split('\\n')[0]"
+            )
+        )
+    assert names[:7] == [
+        "Skip to the prompt",
+        "homespun arena",
+        "Battle room",
+        "Leaderboard",
+        "Theme: system",
+        "Keyboard and help",
+        "battle",
+    ]
     assert names[7:] == ["A to-do list", "A tip calculator"]
     page.keyboard.press("?")
     expect(page.locator("#help-dialog")).to_be_visible()

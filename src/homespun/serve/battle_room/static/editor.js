@@ -3,9 +3,12 @@
 import { el, put } from "./dom.js";
 
 const bundle = () => import("/static/vendor/editor.js");
+const same = (one, other) => one.trimEnd() === other.trimEnd(); // the server ends a program with one line break
 
+/** Code as pieces [text, class]; null where the language is not known or the editor cannot be loaded. */
 export async function highlight(code, language) {
-  return (await bundle()).highlight(code, language);
+  const loaded = await bundle().catch(() => null);
+  return loaded?.highlight(code, language) ?? null;
 }
 
 export class CodeTab {
@@ -32,12 +35,12 @@ export class CodeTab {
     if (this.editor && !this.go.disabled) this.run(this.editor.code());
   }
 
-  get edited() { return this.editor !== null && this.own !== null && this.editor.code() !== this.own.code; }
+  get edited() { return this.editor !== null && this.own !== null && !same(this.editor.code(), this.own.code); }
 
   /** A program to show; changes that were not run stay while the turn is the same. */
   async show(run, anew = false) {
     const key = run ? `${run.turn}` : null;
-    const kept = this.edited && key === this.key && !anew && run.code !== this.editor.code();
+    const kept = this.edited && key === this.key && !anew && run !== null && !same(run.code, this.editor.code());
     const differs = run?.code !== this.own?.code || key !== this.key || anew;
     this.own = run;
     this.key = key;
@@ -47,10 +50,11 @@ export class CodeTab {
 
   async fill(run) {
     this.wanted = run;
-    const { createEditor } = await bundle();
+    const loaded = await bundle().catch(() => null);
     if (this.wanted !== run) return;
+    if (!loaded) return void put(this.file, "The editor could not be loaded; reload the page.");
     if (this.editor) this.editor.show(run.code, run.language);
-    else this.editor = createEditor(this.place, {
+    else this.editor = loaded.createEditor(this.place, {
       code: run.code, language: run.language, longest: this.longest, label: `Program of ${this.side.toUpperCase()}`,
       onChange: () => this.draw(), onRun: () => this.start(),
     });

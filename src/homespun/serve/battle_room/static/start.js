@@ -20,10 +20,8 @@ export class Start {
   }
 
   choice() {
-    const options = () => this.models.map((one) => el("option", { value: one.name }, one.title || one.name));
-    this.left = el("select", { id: "left" }, options());
-    this.right = el("select", { id: "right" }, options());
-    if (this.models.length > 1) this.right.selectedIndex = 1;
+    this.left = el("select", { id: "left" });
+    this.right = el("select", { id: "right" });
     this.second = el("label", { class: "field" }, "B", this.right);
     this.first = el("label", { class: "field" }, el("span", {}, "A"), this.left);
     byId("choice").append(this.first, this.second, el("button", { type: "button", onclick: () => this.shuffle() }, "Random models"));
@@ -41,7 +39,15 @@ export class Start {
     this.right.value = order[1] ?? order[0];
   }
 
+  /** In a battle no model's name is anywhere in the page. */
+  offer(named) {
+    if (named === this.left.length > 0) return;
+    for (const select of [this.left, this.right]) select.replaceChildren(...(named ? this.models : []).map((one) => el("option", { value: one.name }, one.title || one.name)));
+    if (named && this.models.length > 1) this.right.selectedIndex = 1;
+  }
+
   draw() {
+    this.offer(this.mode !== "battle");
     byId("choice").hidden = this.mode === "battle";
     this.second.hidden = this.mode === "direct";
     this.first.firstChild.textContent = this.mode === "direct" ? "Model" : "A";
