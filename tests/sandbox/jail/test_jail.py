@@ -161,7 +161,8 @@ def test_it_outlives_the_thread_that_started_it(ours: Jail) -> None:
 def test_jobs_at_the_same_time_know_nothing_of_each_other(ours: Jail) -> None:
     code = "id -u; echo /tmp/* /work/*; echo x > /tmp/mine; sleep 0.4; echo /proc/[0-9]* | wc -w"
     with ThreadPoolExecutor(3) as pool:
-        said = [outcome.stdout.split() for outcome in pool.map(lambda _: run(ours, shell(code)), range(3))]
+        waiting = [pool.submit(run, ours, shell(code)) for _ in range(3)]
+        said = [one.result().stdout.split() for one in waiting]
     assert all(int(words[-1]) < 8 for words in said)
     assert all(words[1:-1] == ["/tmp/*", "/work/*"] for words in said)
     if os.geteuid() == 0:
@@ -203,7 +204,7 @@ def test_a_gate_carries_everything_both_ways(echo: Inlet) -> None:
 def test_a_gate_carries_many_at_once(echo: Inlet) -> None:
     contents = [os.urandom(1000) for _ in range(40)]
     with ThreadPoolExecutor(20) as pool:
-        assert list(pool.map(lambda one: spoken(echo, one), contents)) == [one + b"end" for one in contents]
+        assert list(pool.map(spoken, [echo] * 40, contents)) == [one + b"end" for one in contents]
 
 
 def test_a_gate_out_reaches_its_socket_and_no_other(ours: Jail, tmp_path: Path) -> None:

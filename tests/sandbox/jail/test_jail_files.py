@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +110,6 @@ def test_a_jail_that_was_never_made_has_no_workspace() -> None:
     os.close(write)
     assert files.told_pid(read) is None
     os.close(read)
-    gone = os.spawnlp(os.P_NOWAIT, "true", "true")
-    os.waitpid(gone, 0)
-    assert files.open_work(gone, "marker") is None
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    assert files.open_work(gone.pid, "marker") is None

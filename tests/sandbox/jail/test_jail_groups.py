@@ -1,6 +1,7 @@
 """Control groups of both versions, found by looking; the second against a tree of plain files."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -40,15 +41,9 @@ def test_version_two_is_used_below_us_where_we_may(second: Path) -> None:
 def test_a_group_of_version_two(second: Path) -> None:
     (second / "fs" / "service" / "cgroup.controllers").write_text("")
     group = groups.Group(groups.parents(second), BOUNDS)
-    (folder,) = (second / "fs").glob("homespun-*")
-    names = ("memory.max", "memory.swap.max", "memory.oom.group", "pids.max", "cpu.weight", "cgroup.procs")
-    for name in names:
-        (folder / name).touch()
-    group = groups.Group(groups.parents(second), BOUNDS)  # its files are there only in a kernel's tree
     assert group.limits_memory
-    made = max((second / "fs").glob("homespun-*"), key=lambda one: one.stat().st_ctime_ns)
-    for name in names:
-        (made / name).touch()
+    (made,) = (second / "fs").glob("homespun-*")
+    (made / "cgroup.procs").touch()  # a kernel's tree has its files from the beginning
     group.add(4711)
     group.enter()  # of version one only
     assert (made / "cgroup.procs").read_text() == "4711"
@@ -63,7 +58,7 @@ def test_a_group_of_version_two(second: Path) -> None:
 
 
 def test_settings_of_version_two() -> None:
-    said = {file: value for name in ("memory", "pids", "cpu") for file, value in groups._settings(name, 2, BOUNDS)}
+    said = {file: value for name in ("memory", "pids", "cpu") for file, value in groups.settings(name, 2, BOUNDS)}
     assert said == {
         "memory.max": str(64 << 20),
         "memory.swap.max": "0",
@@ -97,8 +92,8 @@ def test_version_one_of_a_container(tmp_path: Path) -> None:
 
 def test_what_a_dead_process_left_is_swept(second: Path) -> None:
     (second / "fs" / "service" / "cgroup.controllers").write_text("")
-    dead = os.spawnlp(os.P_NOWAIT, "true", "true")
-    os.waitpid(dead, 0)
+    with subprocess.Popen(["true"]) as process:
+        dead = process.pid
     left, live = second / "fs" / f"homespun-{dead}-aa", second / "fs" / f"homespun-{os.getpid()}-aa"
     left.mkdir()
     live.mkdir()

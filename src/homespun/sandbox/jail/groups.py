@@ -43,7 +43,7 @@ class Group:
         for folder in self._made():
             folder.mkdir(exist_ok=True)
         for controller, parent in parents.items():
-            for file, value in _settings(controller, parent.version, bounds):
+            for file, value in settings(controller, parent.version, bounds):
                 _write(self._folders[controller] / file, value)
 
     @property
@@ -184,7 +184,7 @@ def _sweep(folder: Path) -> None:
             _removed(left)
 
 
-def _settings(controller: str, version: int, bounds: Bounds) -> list[tuple[str, str]]:
+def settings(controller: str, version: int, bounds: Bounds) -> list[tuple[str, str]]:
     """(file, value) in the order of writing."""
     memory, processes = str(bounds.memory_mb << 20), str(bounds.processes + OURS)
     first: dict[str, list[tuple[str, str]]] = {
