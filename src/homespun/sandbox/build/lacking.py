@@ -9,6 +9,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from homespun.errors import DataError
 from homespun.sandbox.build.semver import satisfies
+from homespun.sandbox.environments.react import PROVIDED
 from homespun.sandbox.environments.types import Layers
 from homespun.sandbox.reply.names import npm_requirement, python_requirement
 from homespun.sandbox.reply.types import Dependency
@@ -94,6 +95,9 @@ def _within(warm: str, wanted: str) -> bool:
 
 
 def _npm(wanted: Dependency, folder: Path, notes: dict[str, str]) -> str | None:
+    if wanted.name in PROVIDED:
+        notes[wanted.name] = "what single files take from it is part of the build"
+        return None
     warm, version = node_version(folder, wanted.name), wanted.version.removeprefix("@")
     if warm is not None and (version == "latest" or satisfies(warm, version)):
         notes[wanted.name] = f"warm, {warm}"
