@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ from typing import Any
 
 from . import program
 from .hand_over import SERVING, HandOver, preload
+from .hooks import Hooks
 
 PRELOADED = (
     "altair",
@@ -49,6 +51,7 @@ OPTIONS = {
     "logger_enableRich": False,
     "logger_hideWelcomeMessage": True,
 }
+OWN_PACKAGES = "/deps/python"
 FIRST_RUN_SECONDS = 1.5
 """How long the first run of the script may delay the app: a script that takes longer goes on in the page."""
 
@@ -56,6 +59,7 @@ FIRST_RUN_SECONDS = 1.5
 def main() -> int:
     """Loads Streamlit, waits for the program, serves it until the jail is closed."""
     port = int(sys.argv[1])
+    Hooks({"streamlit.components.v2.manifest_scanner": _scan_own_packages}).install()
     bootstrap = importlib.import_module("streamlit.web.bootstrap")
     if "--preload" in sys.argv:
         preload((*SERVING, *PRELOADED))
@@ -72,6 +76,19 @@ def main() -> int:
     bootstrap.load_config_options(options)
     bootstrap.run(hand_over.path, False, [], options)
     return 0
+
+
+def _scan_own_packages(module: Any) -> None:
+    """Streamlit reads what every installed package says of itself, in search of components: half of its start.
+
+    The warm packages have none, so it may do so only for a program that brought packages of its own.
+    """
+    scan = module.scan_component_manifests
+
+    def scan_if_any(max_workers: int | None = None) -> Any:
+        return scan(max_workers) if os.path.isdir(OWN_PACKAGES) else []
+
+    module.scan_component_manifests = scan_if_any
 
 
 def _in_own_lines(record: logging.LogRecord) -> bool:
