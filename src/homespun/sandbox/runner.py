@@ -131,7 +131,12 @@ class Runner:
             layers=replace(self._layers, own_python=built.own_python, own_node=built.own_node),
             bounds=replace(self._bounds, seconds=seconds),
         )
-        return await asyncio.to_thread(environment(found.environment), work, self._jail)
+        running = asyncio.create_task(asyncio.to_thread(environment(found.environment), work, self._jail))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            running.add_done_callback(_ended)  # a thread cannot be stopped: what it starts is ended when it comes back
+            raise
 
     async def _shown(self, found: Found, run_id: str, ran: Ran) -> Played:
         execution = _execution(found, run_id, ran)
@@ -184,6 +189,12 @@ async def open_runner(
         if browser is not None:
             await browser.close()
         await host.close()
+
+
+def _ended(running: "asyncio.Task[Ran]") -> None:
+    """Ends the app of a run that nobody waits for any more."""
+    if not running.cancelled() and running.exception() is None and isinstance(app := running.result().app, Service):
+        running.get_loop().run_in_executor(None, app.running.kill)
 
 
 def _execution(found: Found, run_id: str, ran: Ran) -> Execution:

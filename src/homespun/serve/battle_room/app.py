@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +58,23 @@ register_url_convertor("session", _Id())
 register_url_convertor("run", _Run())
 
 
+class Closings:
+    """Passes on that an app was closed by whoever serves it; called as `homespun.sandbox.apps.AppHost` calls."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[str], None]] = []
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Tells somebody the run of every app that is closed from now on."""
+        self._listeners.append(listener)
+
+    async def __call__(self, run: str, reason: str) -> None:
+        """An app was closed."""
+        log.info("the app of run %s was closed: %s", run, reason)
+        for listener in self._listeners:
+            listener(run)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     """What the room is made of."""
@@ -76,6 +93,8 @@ class Parts:
     """Runs programs; none: all are ``unavailable``."""
     picture: Picture | None = None
     """Makes the picture that is shared."""
+    closings: Closings | None = None
+    """Tells which apps are closed by whoever serves them."""
     limits: LimitSettings = field(default_factory=LimitSettings)
     """How often somebody may open sessions and vote."""
     board: BoardSettings = field(default_factory=BoardSettings)
@@ -113,9 +132,12 @@ def _desk(parts: Parts) -> Desk:
     }
     board = Board(store, known, parts.board)
     stage = Stage(parts.player, store, parts.arena.limits)
+    rooms = Rooms(parts.arena, parts.contestants, store, stage)
+    if parts.closings is not None:
+        parts.closings.listen(rooms.app_closed)
     return Desk(
         arena=parts.arena,
-        rooms=Rooms(parts.arena, parts.contestants, store, stage),
+        rooms=rooms,
         store=store,
         ballots=Ballots(store, limits, board),
         limits=limits,

@@ -295,7 +295,15 @@ class Room:
         """Closes its apps; pictures stay."""
         for run in list(self.urls):
             self._close_later(run)
-            self.feed.append("closed", self.runs[run].side, {"run": run}, stored=False)
+            self._tell_closed(run)
+
+    def app_closed(self, run: str) -> None:
+        """Takes note that an app is closed already."""
+        if self.urls.pop(run, None) is not None:
+            self._tell_closed(run)
+
+    def _tell_closed(self, run: str) -> None:
+        self.feed.append("closed", self.runs[run].side, {"run": run}, stored=False)
 
     @property
     def at_work(self) -> bool:

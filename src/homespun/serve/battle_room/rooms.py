@@ -220,6 +220,12 @@ class Rooms:
                 room.close_apps()
         await self._forget(now - FORGET_SECONDS)
 
+    def app_closed(self, run: str) -> None:
+        """Takes note that an app was closed by whoever serves it."""
+        for room in self._rooms.values():
+            if run in room.urls:
+                room.app_closed(run)
+
     async def _forget(self, since: float) -> None:
         """Forgets sessions that are at rest and that nobody has looked at since; the store has them."""
         for session, room in list(self._rooms.items()):

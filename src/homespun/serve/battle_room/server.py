@@ -12,9 +12,10 @@ from starlette.types import ASGIApp
 
 from homespun.errors import ConfigError
 from homespun.sandbox.apps import AppHost
+from homespun.sandbox.apps import Limits as HostLimits
 from homespun.sandbox.browser import Browser
 from homespun.sandbox.runner import Runner
-from homespun.serve.battle_room.app import Parts, create_app
+from homespun.serve.battle_room.app import Closings, Parts, create_app
 from homespun.serve.battle_room.config import Arena, ArenaConfig
 from homespun.serve.battle_room.contestants import shipped
 from homespun.serve.battle_room.contestants_types import Contestant, FleetContestant
@@ -155,7 +156,10 @@ async def parts(config: ArenaConfig, host: str, port: int, apps_port: int) -> As
     arena, state = config.arena, config.gateway.server.state
     places = origins(arena, host, port)
     database = Database(config.gateway.database_url())
-    fleet, apps, browser = Fleet(patient(config.gateway)), AppHost(), Browser()
+    closings = Closings()
+    most = arena.limits.apps + arena.limits.jobs  # the room closes first, and tells the page
+    apps = AppHost(HostLimits(apps=most, idle_seconds=2 * arena.limits.idle_seconds), closings)
+    fleet, browser, runner = Fleet(patient(config.gateway)), Browser(), None
     try:
         await asyncio.to_thread(database.migrate)
         await apps.start(host=host, port=apps_port, pattern=arena.apps_pattern, parents=places)
@@ -170,8 +174,11 @@ async def parts(config: ArenaConfig, host: str, port: int, apps_port: int) -> As
             apps_pattern=arena.apps_pattern.replace("{port}", str(apps.port)),
             player=runner,
             picture=browser.picture_of,
+            closings=closings,
         )
     finally:
+        if runner is not None:
+            await runner.close()
         await browser.close()
         await apps.close()
         await fleet.close()

@@ -13,6 +13,7 @@ from homespun.arena.pairing import Pairing
 from homespun.errors import ConfigError
 from homespun.records import Message, Sampling
 from homespun.serve.battle_room import server
+from homespun.serve.battle_room.app import Closings
 from homespun.serve.battle_room.config import Arena, Limits, parse
 from homespun.serve.battle_room.contestants_types import ContestantError, Ended, FleetContestant
 from homespun.serve.battle_room.drawing import Drawing
@@ -192,9 +193,14 @@ async def test_apps_are_closed_when_nobody_looks_or_when_they_are_too_many(store
     assert [bool(room.urls) for room in opened] == [False, False, True]
     assert closed == ["run0", "run1"]
     assert opened[1].feed.events[-1].kind == "closed"
+    closings = Closings()
+    closings.listen(rooms.app_closed)
+    await closings("run2", "idle")  # whoever serves it has closed it
+    assert opened[2].urls == {}
+    assert opened[2].feed.events[-1].kind == "closed"
     for _ in range(3):  # there is no room for so many, and those at rest make way
         (await rooms.open("direct", ["x"], "auto", None, Sampling(), "v")).looked = now - 60
-    kept = [await rooms.open("direct", ["x"], "auto", None, Sampling(), "v") for _ in range(3)]
+    kept = [await rooms.open("direct", ["x"], "auto", None, Sampling(), "v") for _ in range(4)]
     assert (await rooms.get(kept[0].row.id)) is kept[0]
     with pytest.raises(GatewayError):
         await rooms.open("direct", ["x"], "auto", None, Sampling(), "v")
