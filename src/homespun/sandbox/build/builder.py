@@ -14,11 +14,10 @@ from pathlib import Path
 
 from homespun.errors import SandboxError
 from homespun.sandbox.build import own
-from homespun.sandbox.build.cache import Cache, sweep
+from homespun.sandbox.build.cache import sweep
 from homespun.sandbox.build.lacking import lacking
-from homespun.sandbox.build.proxy import BASE, PORT, Budget, Loop, Proxy
+from homespun.sandbox.build.proxy import BASE, PORT, Budget, Outlet
 from homespun.sandbox.build.registries import Registries
-from homespun.sandbox.build.upstream import Upstream
 from homespun.sandbox.environments.types import PYTHON_PACKAGES, Layers
 from homespun.sandbox.jail import system
 from homespun.sandbox.jail.types import Bind, Bounds, Gate, Jail, Job, Outcome, Running
@@ -84,23 +83,28 @@ class Builder:
         budget: Callable[[], Budget] = Budget,
     ) -> None:
         self._layers, self._jail, self._bounds, self._most = layers, jail, bounds, layer_bytes
-        self._registries = registries or Registries.configured()
-        self._budget = budget
-        cache = cache.resolve()
-        self._scratch = cache / "building"
+        self._registries, self._budget, self._cache = registries, budget, cache.resolve()
+        self._scratch = self._cache / "building"
         self._scratch.mkdir(parents=True, exist_ok=True)
         sweep(self._scratch)
-        self._shelf = own.Shelf(cache / "layers")
-        scope = f"{self._registries.pypi} {self._registries.npm}"
-        self._scope = f"{scope} {layers.python} {layers.node}"
-        self._loop = Loop()
-        self._upstream = self._loop.run(Upstream.open(self._registries, f"{BASE}/npm"))
-        self._proxy = Proxy(self._upstream, Cache(cache / "registry", scope))
+        self._shelf = own.Shelf(self._cache / "layers")
+        self._outlet: Outlet | None = None
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Ends the proxy."""
-        self._loop.run(self._upstream.close())
-        self._loop.close()
+        with self._lock:
+            if self._outlet is not None:
+                self._outlet.close()
+            self._outlet = None
+
+    def _way_out(self) -> Outlet:
+        """The proxy; made when the first build wants it, for most programs lack nothing, and pip and npm are slow."""
+        with self._lock:
+            if self._outlet is None:
+                self._registries = self._registries or Registries.configured()
+                self._outlet = Outlet(self._registries, self._cache / "registry")
+            return self._outlet
 
     def build(self, dependencies: Sequence[Dependency]) -> Built:
         """Installs what the warm layers lack of ``dependencies``. Blocks; may be called from several threads.
@@ -118,11 +122,13 @@ class Builder:
         for kind, specs in wishes:
             if not specs:
                 continue
-            key = hashlib.sha256(json.dumps([self._scope, kind, specs]).encode()).hexdigest()[:24]
+            outlet = self._way_out()
+            name = [outlet.scope, str(self._layers.python), str(self._layers.node), kind, specs]
+            key = hashlib.sha256(json.dumps(name).encode()).hexdigest()[:24]
             layer = self._shelf.find(key)
             notes |= dict.fromkeys(specs, "installed for this program" + (", kept from before" if layer else ""))
             if layer is None:
-                layer, log, failed = self._install(kind, specs, key)
+                layer, log, failed = self._install(kind, specs, key, outlet)
                 logs.append(log)
                 failures += [failed] if failed else []
             made[kind] = layer
@@ -135,7 +141,9 @@ class Builder:
             failed="; ".join(failures) or None,
         )
 
-    def _install(self, kind: Kind, specs: tuple[str, ...], key: str) -> tuple[Path | None, str, str | None]:
+    def _install(
+        self, kind: Kind, specs: tuple[str, ...], key: str, outlet: Outlet
+    ) -> tuple[Path | None, str, str | None]:
         budget = self._budget()
         folder = Path(tempfile.mkdtemp(dir=self._scratch))
         sockets = Path(tempfile.mkdtemp(prefix="homespun-build-"))  # short: a socket's path has at most 107 bytes
@@ -145,11 +153,8 @@ class Builder:
             output.chmod(0o777)
             socket = sockets / "registry"
             job = (_python_job if kind == "python" else _npm_job)(specs, output, socket, self._layers, self._bounds)
-            served = self._loop.run(self._proxy.open(socket, budget))
-            try:
+            with outlet.serve(socket, budget):
                 outcome, large = self._watched(self._jail.start(job), output)
-            finally:
-                self._loop.run(served.cleanup())
             log = "\n".join(part.strip() for part in (outcome.stdout, outcome.stderr, *budget.refusals) if part.strip())
             failed = large or _failure(kind, specs, outcome, budget)
             layer = None if failed else self._kept(kind, output, key)
@@ -181,10 +186,11 @@ class Builder:
             watcher.join()
         return outcome, large[0] if large else None
 
-    def _kept(self, kind: Kind, output: Path, key: str) -> Path | None:
+    def _kept(self, kind: Kind, output: Path, key: str) -> Path:
         packages = output / ("python" if kind == "python" else "node_modules")
-        if not packages.is_dir() or packages.is_symlink():
-            return None
+        if packages.is_symlink():
+            raise own.Unfit("the packages are a link to somewhere else")
+        packages.mkdir(exist_ok=True)  # nothing was lacking after all: next time we know
         for name in ("bin", ".bin", ".package-lock.json"):
             place = packages / name
             place.unlink() if place.is_symlink() or place.is_file() else shutil.rmtree(place, ignore_errors=True)

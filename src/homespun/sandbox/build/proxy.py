@@ -8,7 +8,8 @@ many. Not promised: that a package is harmless. No install script runs, and what
 import asyncio
 import json
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from aiohttp import web
 
 from homespun.sandbox.build.cache import Cache
 from homespun.sandbox.build.index import Index
+from homespun.sandbox.build.registries import Registries
 from homespun.sandbox.build.routes import Asked, Refused, read
 from homespun.sandbox.build.upstream import Upstream
 
@@ -159,4 +161,33 @@ class Loop:
         """Ends the loop and its thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
+
+
+class Outlet:
+    """The proxy for callers that block, on a loop of its own.
+
+    Args:
+        registries: Where packages come from.
+        folder: Where what they send is kept.
+    """
+
+    def __init__(self, registries: Registries, folder: Path) -> None:
+        self.scope = f"{registries.pypi} {registries.npm}"
+        self._loop = Loop()
+        self._upstream = self._loop.run(Upstream.open(registries, f"{BASE}/npm"))
+        self._proxy = Proxy(self._upstream, Cache(folder, self.scope))
+
+    @contextmanager
+    def serve(self, socket: Path, budget: Budget) -> Generator[None]:
+        """Listens at ``socket`` until the block is left."""
+        runner = self._loop.run(self._proxy.open(socket, budget))
+        try:
+            yield
+        finally:
+            self._loop.run(runner.cleanup())
+
+    def close(self) -> None:
+        """Ends the loop and all connections."""
+        self._loop.run(self._upstream.close())
         self._loop.close()

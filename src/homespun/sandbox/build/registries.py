@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -13,6 +14,7 @@ PUBLIC_PYPI = "https://pypi.org/simple"
 PUBLIC_FILES = "files.pythonhosted.org"
 PUBLIC_NPM = "https://registry.npmjs.org"
 _SECONDS = 20.0
+_PIP_CONFIG = (sys.executable, "-m", "pip", "config", "get")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +39,10 @@ class Registries:
         """What pip and npm are set to here."""
         node = node_folder()
         npm = str(node / "lib/node_modules/npm/bin/npm-cli.js")
-        index = os.environ.get("PIP_INDEX_URL") or _ask(
-            [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-        )
-        registry = _ask([str(node / "bin/node"), npm, "config", "get", "registry"])
-        return cls(pypi=index or PUBLIC_PYPI, npm=registry or PUBLIC_NPM)
+        with ThreadPoolExecutor(1) as pool:  # each takes half a second to start
+            told = pool.submit(_ask, [str(node / "bin/node"), npm, "config", "get", "registry"])
+            index = os.environ.get("PIP_INDEX_URL") or _ask([*_PIP_CONFIG, "global.index-url"])
+            return cls(pypi=index or PUBLIC_PYPI, npm=told.result() or PUBLIC_NPM)
 
     def trusted(self, url: str) -> bool:
         """Whether ``url`` is at a place that the user named: a registry's own origin, or the public index's file host.
