@@ -42,7 +42,8 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         until = time.monotonic() + 60
         while not (found := re.search(r"battle room at (http://localhost:\d+)", (folder / "log").read_text())):
-            assert process.poll() is None and time.monotonic() < until, (folder / "log").read_text()
+            assert process.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < until, (folder / "log").read_text()
             time.sleep(0.1)
         yield found[1]
     finally:
@@ -118,7 +119,7 @@ class Visit:
         assert len(self.complaints) == self.expected, self.complaints
 
     def vote(self, winner: str) -> list[str]:
-        """Votes as soon as votes are taken, a second after the programs; gives the names that then stand over the sides."""
+        """Votes a second after the programs came, as the room wants it; gives the names that then stand there."""
         self.page.wait_for_timeout(1100)
         self.page.click(f".vote.{winner}")
         expect(self.page.locator(".result")).to_be_visible()

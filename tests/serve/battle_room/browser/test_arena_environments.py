@@ -1,4 +1,4 @@
-"""In each of the eight environments: a battle whose programs run, take clicks and keys, tell of them, and are voted on."""
+"""In each of the eight environments: a battle whose programs run, take clicks and keys, tell of them, and a vote."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -13,7 +13,9 @@ BASKET = """(canvas) => {
   const row = canvas.getContext("2d").getImageData(0, height - 30, width, 28).data;
   const wanted = (r, g, b) => (r > 130 && r < 165 && g > 70 && g < 100 && b < 60) || (r > 240 && g > 240 && b > 240);
   let sum = 0, number = 0;
-  for (let i = 0; i < row.length; i += 4) if (wanted(row[i], row[i + 1], row[i + 2])) { sum += (i / 4) % width; number += 1; }
+  for (let i = 0; i < row.length; i += 4) {
+    if (wanted(row[i], row[i + 1], row[i + 2])) { sum += (i / 4) % width; number += 1; }
+  }
   return number ? sum / number / width : -1;
 }"""
 
@@ -81,7 +83,9 @@ def mermaid(page: Page, frame: FrameLocator) -> None:
     page.keyboard.press("Shift")
     page.wait_for_timeout(300)
     after = drawing.bounding_box()
-    assert before and after and after["width"] > before["width"] * 1.05
+    assert before
+    assert after
+    assert after["width"] > before["width"] * 1.05
 
 
 FRAMED: dict[str, tuple[str, Callable[[Page, FrameLocator], None]]] = {

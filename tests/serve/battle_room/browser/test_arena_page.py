@@ -1,4 +1,4 @@
-"""The battle room's page in a real browser: rounds, edits, votes, sharing, the leaderboard, keys, reload, lost lines."""
+"""The battle room's page in a real browser: rounds, edits, votes, sharing, ranking, keys, reload, lost lines."""
 
 import re
 from typing import Any
@@ -45,12 +45,13 @@ def test_a_battle_hides_names_until_the_vote_then_is_shared_and_ranked(visit: An
     assert sent.value.post_data_json["aspects"] == {"correctness": "a"}
     assert sent.value.post_data_json["reason"] == "A prints less."
     expect(page.locator(".verdict")).to_have_text("You preferred A")
+    at.picture("vote")
     shown = page.locator(".pane h2 .name").all_inner_texts()
     assert set(shown) == names
     expect(page.locator("#spoken")).to_contain_text(f"A was {shown[0]}, B was {shown[1]}")
     expect(page.locator("#composer")).to_be_hidden()
     share(at, visit, shown)
-    ranked(page, names)
+    ranked(at, names)
 
 
 def share(at: Any, visit: Any, shown: list[str]) -> None:
@@ -72,7 +73,8 @@ def share(at: Any, visit: Any, shown: list[str]) -> None:
     assert looked.locator("#tab-code-a").is_visible()
 
 
-def ranked(page: Page, names: set[str]) -> None:
+def ranked(at: Any, names: set[str]) -> None:
+    page = at.page
     page.get_by_role("button", name="Leaderboard").click()
     expect(page.locator(".ranks tbody tr")).to_have_count(len(names), timeout=20_000)
     rows = page.locator(".ranks tbody tr")
@@ -81,6 +83,7 @@ def ranked(page: Page, names: set[str]) -> None:
     expect(page.locator(".ranks thead th")).to_have_text(
         ["Rank", "Model", "Rating", "95 % interval", "Votes", "Organization", "Licence"]
     )
+    at.picture("leaderboard")
     page.select_option("#by", "environment")
     expect(page.locator("#value")).to_be_visible()
     page.select_option("#setting", "environment")
@@ -90,7 +93,7 @@ def ranked(page: Page, names: set[str]) -> None:
 
 
 def test_code_is_edited_and_run_again(visit: Any) -> None:
-    at = visit()
+    at = visit(color_scheme="dark")
     page = at.battle("clock")
     at.tab("a", "code")
     code = editor(page, "a")
@@ -100,6 +103,7 @@ def test_code_is_edited_and_run_again(visit: Any) -> None:
     page.get_by_role("button", name="Undo changes").click()
     expect(code).to_contain_text("<!DOCTYPE html>")
     write(page, code, "<!doctype html><p id=mine>Edited &amp; run</p>")
+    at.picture("editor-dark")
     page.keyboard.press("Control+Enter")
     expect(at.frame("a").locator("#mine")).to_have_text("Edited & run", timeout=40_000)
     expect(page.locator("#tab-output-a")).to_have_attribute("aria-selected", "true")
@@ -184,12 +188,18 @@ def test_a_reload_and_a_lost_line_lose_nothing(visit: Any) -> None:
     at.opened()
     code = page.locator("#pane-a .reply pre code").first
     whole = code.text_content()
-    assert whole and "main" in whole
+    assert "main" in (whole or "")
     before = page.locator(".transcript").all_text_contents()
     page.reload()
     at.opened()
     assert page.locator(".transcript").all_text_contents() == before
     at.complaints.clear()  # the lost line itself is written to the console
+
+
+FOCUSED = """() => {
+  const at = document.activeElement;
+  return (at.ariaLabel || at.innerText || at.value).trim().split("\\n")[0];
+}"""
 
 
 def test_the_keyboard_alone_is_enough(visit: Any) -> None:
@@ -198,11 +208,7 @@ def test_the_keyboard_alone_is_enough(visit: Any) -> None:
     names = []
     for _ in range(9):
         page.keyboard.press("Tab")
-        names.append(
-            page.evaluate(
-                "(document.activeElement.ariaLabel || document.activeElement.innerText || document.activeElement.value).trim().split('\\n')[0]"
-            )
-        )
+        names.append(page.evaluate(FOCUSED))
     assert names[:7] == [
         "Skip to the prompt",
         "homespun arena",
@@ -332,6 +338,7 @@ def test_narrow_screens_swipe_between_the_sides(visit: Any) -> None:
 def test_the_theme_is_kept(visit: Any) -> None:
     at = visit(color_scheme="light")
     page = at.goto()
+    at.picture("start")
     for _ in range(2):
         page.click("#theme")
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
