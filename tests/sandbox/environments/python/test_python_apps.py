@@ -151,14 +151,3 @@ def test_an_app_that_nobody_launches_is_launched_under_gvisor_too(work: Callable
         assert ran.notes["gradio"] == "the program does not launch its app: done for it"
     finally:
         close(ran)
-
-
-def test_a_dead_app_is_seen(work: Callable[..., Work], jail: Jail) -> None:
-    code = "import streamlit as st, os, threading\nst.write(1)\nthreading.Timer(0.5, os._exit, [9]).start()\n"
-    ran = streamlit.run(work(code, "streamlit"), jail)
-    try:
-        assert isinstance(ran.app, Service), ran.stderr
-        assert ran.app.running.wait().exit_code == 9
-        assert not ran.app.running.alive
-    finally:
-        close(ran)
