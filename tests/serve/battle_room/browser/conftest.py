@@ -48,12 +48,13 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield found[1]
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(90)
         log.close()
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
+    expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         yield started

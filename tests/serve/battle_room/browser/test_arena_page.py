@@ -33,11 +33,10 @@ def test_a_battle_hides_names_until_the_vote_then_is_shared_and_ranked(visit: An
     at.opened()
     assert not any(name in page.content() for name in names)
     expect(page.locator("#panel-output-a .facts")).not_to_contain_text(" s")  # how fast it was would sway the vote
-    page.locator("#vote-hint").click()
     page.get_by_role("button", name="Say more").click()
     page.locator(".aspect", has_text="Correctness").get_by_text("A", exact=True).click()
     page.fill("#reason", "A prints less.")
-    page.locator(".hint").first.click()
+    page.locator("#vote-hint").click()
     page.wait_for_timeout(1100)
     with page.expect_request(re.compile("/votes$")) as sent:
         page.locator("body").press("1")
@@ -87,7 +86,9 @@ def ranked(at: Any, names: set[str]) -> None:
     page.select_option("#by", "environment")
     expect(page.locator("#value")).to_be_visible()
     page.select_option("#setting", "environment")
+    page.check("#control")
     expect(page.locator(".board [aria-busy=false]")).to_be_visible()
+    expect(page.locator(".board .problem")).to_have_count(0)
     page.go_back()
     expect(page.locator("#room")).to_be_visible()
 
@@ -134,9 +135,10 @@ def test_packages_are_edited_checked_and_run_again(visit: Any) -> None:
     expect(panel.get_by_role("alert")).to_contain_text("2 or so")
     row.get_by_label("Version").fill("latest")
     panel.get_by_role("button", name="Run").click()
-    expect(page.locator("#panel-output-a .printed")).to_be_visible(timeout=60_000)
     expect(page.locator("#tab-output-a")).to_have_attribute("aria-selected", "true")
     at.tab("a", "packages")
+    expect(panel.locator(".bar [role=status]")).to_have_text("", timeout=60_000)
+    expect(page.locator("#pane-a .chip")).to_contain_text("ready")
     expect(panel.get_by_label("Package", exact=True)).to_have_count(3)
     expect(panel.locator("tbody tr", has=page.locator("input[value=pandas]"))).to_contain_text("yours")
 

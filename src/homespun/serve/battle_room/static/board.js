@@ -18,18 +18,19 @@ export class Board {
     const option = ([value, words]) => el("option", { value }, words);
     const again = () => this.load();
     this.setting = el("select", { id: "setting", onchange: again }, Object.entries(SETTINGS).map(option));
-    this.by = el("select", { id: "by", onchange: () => { this.value.value = ""; this.values(); this.load(); } }, Object.entries(CUTS).map(option));
+    this.by = el("select", { id: "by", onchange: () => { this.values(); this.load(); } }, Object.entries(CUTS).map(option));
     this.value = el("select", { id: "value", onchange: again });
     this.control = el("input", { type: "checkbox", id: "control", onchange: again });
     this.updated = el("p", { class: "quiet", role: "status" });
     this.body = el("div", { "aria-live": "off" });
+    this.notes = el("p", { class: "quiet words" });
     place.append(
       el("div", { class: "heading" }, el("h1", { id: "board-title" }, "Leaderboard"), this.updated),
       el("form", { class: "cuts", onsubmit: (event) => event.preventDefault() },
         el("label", { class: "field" }, "Votes", this.setting), el("label", { class: "field" }, "About", this.by),
         (this.valueField = el("label", { class: "field", hidden: true }, "Which", this.value)),
         el("label", { class: "check" }, this.control, " Style control")),
-      this.body,
+      this.body, this.notes,
       el("p", { class: "quiet words" }, "Ratings are Bradley–Terry strengths on the Elo scale with a mean of 1000; the bar is the 95 % interval. A tie or both bad counts half for each. Ranks are by rating; where intervals overlap, the order is not settled."),
     );
   }
@@ -54,6 +55,7 @@ export class Board {
   async load() {
     const turn = ++this.asked;
     const wanted = { setting: this.setting.value, by: this.by.value, value: this.by.value ? this.value.value : "", control: this.control.checked ? "style" : "" };
+    if (wanted.by && !wanted.value) return this.none("No votes yet that could be told apart by this.");
     const query = new URLSearchParams(Object.entries(wanted).filter(([, value]) => value));
     if (!this.answer) this.body.replaceChildren(el("p", { class: "empty busy" }, el("span", { class: "spinner", "aria-hidden": "true" }), "Counting votes."));
     this.body.setAttribute("aria-busy", "true");
@@ -72,18 +74,20 @@ export class Board {
     this.draw();
   }
 
+  none(why) {
+    this.body.replaceChildren(el("p", { class: "empty" }, why));
+  }
+
   draw() {
     const { rows, votes, updated } = this.answer;
     const when = updated ? `, ranked ${new Date(updated * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" })}` : "";
     put(this.updated, `${many(votes, "vote")}${when}`);
-    if (!rows.length) {
-      this.body.replaceChildren(el("p", { class: "empty" }, votes ? "Too few votes compare models here." : "No votes yet. The first battle makes the first row."));
-      return;
-    }
+    put(this.notes, [this.answer.notes ?? []].flat().join(" "));
+    if (!rows.length) return this.none(votes ? "Too few votes compare models here." : "No votes yet. The first battle makes the first row.");
     const scale = span(rows);
     const head = ["Rank", "Model", "Rating", "95 % interval", "Votes", "Organization", "Licence"];
     const numbers = new Set(["Rank", "Rating", "Votes"]);
-    const cells = (row) => [row.rank, el("strong", {}, row.model), Math.round(row.rating), interval(row, scale), count(row.votes), row.organization ?? "", row.licence ?? ""];
+    const cells = (row) => [row.rank, el("strong", {}, row.title ?? row.model), Math.round(row.rating), interval(row, scale), count(row.votes), row.organization ?? "", row.licence ?? ""];
     const body = rows.map((row) => el("tr", {}, cells(row).map((cell, at) => el(at === 1 ? "th" : "td", { scope: at === 1 ? "row" : null, class: numbers.has(head[at]) ? "n" : null, "data-name": head[at] }, cell))));
     this.body.replaceChildren(el("div", { class: "scroll card" }, el("table", { class: "ranks", "aria-labelledby": "board-title" }, el("thead", {}, el("tr", {}, head.map((name) => el("th", { scope: "col", class: numbers.has(name) ? "n" : null }, name)))), el("tbody", {}, body))));
   }

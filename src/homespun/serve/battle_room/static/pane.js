@@ -71,7 +71,8 @@ export class Pane {
   show(state, live, mine) {
     const side = state.sides[this.side];
     const busy = ["generating", "building", "running", "waiting"].includes(side.state);
-    const [kind, word] = STATES[side.state] ?? STATES.idle;
+    const [kind, usual] = STATES[side.state] ?? STATES.idle;
+    const word = side.state === "waiting" && side.run ? "waiting its turn" : usual; // run again by its reader
     const told = side.state === "done" && side.run && side.run.status !== "ok" ? ["warn", "ran, with a failure"] : [kind, word];
     if (this.told !== told.join()) this.state.replaceChildren(chip(...told));
     this.told = told.join();
