@@ -107,10 +107,10 @@ def test_a_websocket_from_another_site_is_refused(stage: Any) -> None:
 def test_a_page_gets_the_logger_while_it_streams(stage: Any) -> None:
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(OK + b"Content-Length: 22\r\n\r\n<!doct")
+        writer.write(OK + b"Content-Length: 22\r\n\r\n<!")
         await writer.drain()
         await asyncio.sleep(0.05)
-        writer.write(b"ype html><p>done")
+        writer.write(b"doctype html><p>done")
 
     answer = stage.ask(stage.raw("slow", slow))
     assert answer.body == b"<!doctype html>" + TAG + b"<p>done"

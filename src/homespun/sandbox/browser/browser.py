@@ -200,7 +200,9 @@ async def _closed(page: Page) -> None:
 async def _open(page: Page, url: str) -> tuple[str, bool]:
     """Opens the app; what there is to note, and whether there is a page to look at."""
     try:
-        answer = await page.goto(url, wait_until="load", timeout=LOAD_SECONDS * 1000)
+        answer = await page.goto(url, wait_until="domcontentloaded", timeout=LOAD_SECONDS * 1000)
+        with contextlib.suppress(PlaywrightTimeout):  # a picture that streams never ends to load
+            await page.wait_for_load_state("load", timeout=STEP_SECONDS * 1000)
     except PlaywrightTimeout:
         return f"still loading after {LOAD_SECONDS:g} s", page.url != "about:blank"
     except PlaywrightError as error:
