@@ -1,10 +1,12 @@
 """Whose reply it is: what tells it, and what only looks like it."""
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from homespun.arena.leak import leaked
+from homespun.arena.leak import FAMILIES, MAKERS, STEMS, leaked
 
 NAMES = ("local:smollm2", "gpt-4o-2024-11-20", "Gemini", "Old Faithful")
 TELLS = [
@@ -119,6 +121,18 @@ def test_any_text_is_read(text: str, names: list[str]) -> None:
 @given(st.sampled_from(TELLS), st.text(alphabet="xyz \n", max_size=40))
 def test_what_stands_around_it_hides_nothing(tells: str, around: str) -> None:
     assert leaked([f"{around}\n{tells}\n{around}"], NAMES) is not None
+
+
+@pytest.mark.parametrize("pattern", [*FAMILIES, *MAKERS])
+def test_no_name_is_without_a_stem(pattern: str) -> None:
+    """What the quick look passes over could not be matched anyway."""
+
+    @given(st.from_regex(re.compile(pattern, re.ASCII), fullmatch=True))
+    @settings(max_examples=4)
+    def check(name: str) -> None:
+        assert any(re.search(stem, name) for stem in STEMS)
+
+    check()
 
 
 def test_long_replies_are_read_quickly() -> None:

@@ -61,6 +61,20 @@ _SIGNED = (
 )
 
 
+STEMS = r"""
+    gpt claude gemini gemma llama qwen qwq tongyi 通义千问 mistral mixtral stral pixtral deepseek deep\sseek 深度求索
+    grok kimi glm 智谱 ernie 文心一言 doubao 豆包 hunyuan 混元 minimax copilot smollm nemotron olmo starcoder jamba dbrx
+    internlm baichuan vicuna wizardlm tülu tulu yi- o1 o3 o4 phi- phi0 phi1 phi2 phi3 phi4 phi5 phi6 phi7 phi8 phi9
+    command\sr command-r openai open\sai anthropic google deepmind meta facebook alibaba 阿里 xai x.ai moonshot
+    月之暗面 zhipu z.ai baidu 百度 bytedance byte\sdance 字节跳动 tencent 腾讯 cohere microsoft hugging nvidia ibm
+    amazon the\sallen ai2 databricks perplexity 01.ai bigcode stability
+""".split()  # noqa: SIM905
+"""Some of these stands in whatever `FAMILIES` and `MAKERS` match: texts without any need no closer look."""
+_STEMS = [stem.replace(r"\s", " ") for stem in STEMS]
+_AROUND = 400
+"""Characters around a stem that are looked at: more than any pattern spans."""
+
+
 def leaked(texts: Iterable[str], names: Sequence[str]) -> str | None:
     """The first sign of who wrote them.
 
@@ -71,12 +85,42 @@ def leaked(texts: Iterable[str], names: Sequence[str]) -> str | None:
     Returns:
         The words that tell it, at most 80 characters, or None.
     """
-    patterns = _patterns(tuple(sorted({name for name in names if name.strip()})))
+    known = tuple(sorted({name.lower() for name in names if name.strip()}))
+    patterns, stems = _patterns(known), (*_STEMS, *(_stem(form) for name in known for form in _forms(name)))
     for text in texts:
-        for pattern in patterns:
-            if found := pattern.search(text):
-                return " ".join(found[0].split())[:80]
+        lower = text.lower()
+        for start, end in _windows(lower, stems):
+            for pattern in patterns:
+                if found := pattern.search(lower, start, end):
+                    words = text if len(text) == len(lower) else lower
+                    return " ".join(words[found.start() : found.end()].split())[:80]
     return None
+
+
+def _windows(text: str, stems: Sequence[str]) -> list[tuple[int, int]]:
+    """Parts of a text around its stems, whole lines where those are short."""
+    places: set[int] = set()
+    for stem in stems:
+        place = text.find(stem)
+        while place >= 0:
+            if stem != "meta" or text[place - 1 : place] != "<":  # the tag
+                places.add(place)
+            place = text.find(stem, place + len(stem))
+    windows: list[tuple[int, int]] = []
+    for place in sorted(places):
+        start = max(text.rfind("\n", 0, max(place - _AROUND, 0)) + 1, place - 2 * _AROUND, 0)
+        end = text.find("\n", place + _AROUND)
+        end = min(len(text) if end < 0 else end, place + 2 * _AROUND)
+        if windows and start <= windows[-1][1]:
+            windows[-1] = (windows[-1][0], max(end, windows[-1][1]))
+        else:
+            windows.append((start, end))
+    return windows
+
+
+def _stem(form: str) -> str:
+    """What stands in every spelling of a name: its longest part without spaces, hyphens and underscores."""
+    return max(re.split(r"[\s_-]+", form), key=len)
 
 
 @lru_cache(maxsize=256)
@@ -99,7 +143,7 @@ def _patterns(names: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
     ]
     if distinctive:
         sources.append(rf"(?<![\w-])(?:{'|'.join(map(_spelt, distinctive))})(?![\w])")
-    return tuple(re.compile(source, re.IGNORECASE | re.MULTILINE) for source in sources)
+    return tuple(re.compile(source, re.MULTILINE) for source in sources)
 
 
 def _forms(name: str) -> list[str]:

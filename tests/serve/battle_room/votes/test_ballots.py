@@ -130,8 +130,7 @@ async def test_a_vote_with_what_its_session_tells(store: ArenaStore) -> None:
     board, limits = Counter(), Limits()
     ballots = Ballots(store, limits, board)
     given_vote = ballot(session(), topic="games", prompt_hash="p")
-    receipt = await ballots.cast(given_vote, lambda vote: [
-        Event(session=vote.session, number=1, time=vote.time, kind="vote", body={"id": vote.id, "void": vote.void})])  # fmt: skip
+    receipt = await ballots.cast(given_vote, lambda vote: [Event(session="s1", number=1, time=vote.time, kind="vote")])
     vote = receipt.vote
     assert (receipt.repeated, vote.void, vote.why) == (False, False, None)
     assert (vote.model_a, vote.model_b, vote.propensity, vote.topic) == ("gpt-4o", "calm one", 0.5, "games")
