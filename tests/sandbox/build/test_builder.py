@@ -25,7 +25,8 @@ def warm(tmp_path_factory: pytest.TempPathFactory, registry: Any) -> Layers:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: warmth\nVersion: 1.5\n")
     (info / "INSTALLER").write_text("pip\n")
     (info / "RECORD").write_text("")
-    (folder / "node").mkdir()
+    (folder / "node" / "@warm" / "node").mkdir(parents=True)
+    (folder / "node" / "@warm" / "node" / "package.json").write_text('{"version": "8.0.0"}')
     folder.chmod(0o755)
     return Layers(python=folder / "python", node=folder / "node")
 
@@ -101,6 +102,18 @@ def test_nothing_of_a_source_package_runs(builder: Builder, registry: Any) -> No
     )
     built = builder.build([python("source")])
     assert built.failed == "python: there is no source that can be installed"
+
+
+def test_a_version_that_cannot_be_had_gives_way_to_the_warm_one(builder: Builder, registry: Any) -> None:
+    registry.add_npm("@warm/node", "9.0.0", registry.tarball({"package/package.json": b"{}"}))
+    registry.add_npm("beside", "1.0.0", registry.tarball({"package/package.json": b"{}"}))
+    built = builder.build([python("warmth", "==0.1"), npm("@warm/node", "@7.0.0"), npm("beside")])
+    assert built.failed is None
+    assert built.notes["warmth==0.1"] == "cannot be installed; the warm 1.5 is used"
+    assert built.notes["@warm/node@7.0.0"] == "cannot be installed; the warm 8.0.0 is used"
+    assert built.own_python is None
+    assert built.own_node is not None
+    assert [path.name for path in built.own_node.iterdir()] == ["beside"]
 
 
 @pytest.mark.parametrize(

@@ -2,45 +2,26 @@
 
 import hashlib
 import json
-import re
 import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 
-from homespun.errors import SandboxError
-from homespun.sandbox.build import own
+from homespun.sandbox.build import jobs, own
 from homespun.sandbox.build.cache import sweep
-from homespun.sandbox.build.lacking import lacking
-from homespun.sandbox.build.proxy import BASE, PORT, Budget, Outlet
+from homespun.sandbox.build.lacking import lacking, name_of, warm_instead
+from homespun.sandbox.build.proxy import Budget, Outlet
 from homespun.sandbox.build.registries import Registries
-from homespun.sandbox.environments.types import PYTHON_PACKAGES, Layers
-from homespun.sandbox.jail import system
-from homespun.sandbox.jail.types import Bind, Bounds, Gate, Jail, Job, Outcome, Running
+from homespun.sandbox.environments.types import Layers
+from homespun.sandbox.jail.types import Bounds, Jail, Outcome, Running
 from homespun.sandbox.reply.types import Dependency, Kind
 
-BOUNDS = Bounds(seconds=180.0, cpu_seconds=180, memory_mb=1536, processes=256, disk_mb=768)
 LAYER_BYTES = 500 << 20
 """Largest layer."""
 POLL_SECONDS = 0.5
-_DEPS = "/deps"
-_INSTALL = Path(__file__).parent / "inside" / "install_python.py"
-_NPM = {
-    "npm_config_registry": f"{BASE}/npm/",
-    "npm_config_cache": "/tmp/npm",
-    "npm_config_update_notifier": "false",
-    "npm_config_fetch_retries": "1",
-}
-_NPM_OPTIONS = ("--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund", "--no-bin-links", "--no-save")
-_MISSING = re.compile(
-    r"No matching distribution found for (?P<python>[^\s(]{1,200})"
-    r"|404 +Not Found - GET \S*/npm/(?P<npm>\S{1,214})"
-    r"|No matching version found for (?P<version>[^\s(]{1,200}?)\.?(?=\s|$)"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +59,7 @@ class Builder:
         cache: Path,
         jail: Jail,
         registries: Registries | None = None,
-        bounds: Bounds = BOUNDS,
+        bounds: Bounds = jobs.BOUNDS,
         layer_bytes: int = LAYER_BYTES,
         budget: Callable[[], Budget] = Budget,
     ) -> None:
@@ -120,18 +101,18 @@ class Builder:
         made: dict[Kind, Path | None] = {"python": None, "npm": None}
         wishes: tuple[tuple[Kind, tuple[str, ...]], ...] = (("python", wanted.python), ("npm", wanted.npm))
         for kind, specs in wishes:
-            if not specs:
-                continue
-            outlet = self._way_out()
-            name = [outlet.scope, str(self._layers.python), str(self._layers.node), kind, specs]
-            key = hashlib.sha256(json.dumps(name).encode()).hexdigest()[:24]
-            layer = self._shelf.find(key)
-            notes |= dict.fromkeys(specs, "installed for this program" + (", kept from before" if layer else ""))
-            if layer is None:
-                layer, log, failed = self._install(kind, specs, key, outlet)
+            left = specs
+            while left:
+                made[kind], log, failure = self._layer(kind, left)
                 logs.append(log)
-                failures += [failed] if failed else []
-            made[kind] = layer
+                missing = failure.missing if failure else None
+                warm = warm_instead(kind, missing, self._layers) if missing else None
+                if failure is None or missing is None or warm is None:
+                    failures += [failure.text] if failure else []
+                    break
+                notes[missing] = f"cannot be installed; the warm {warm} is used"
+                left = tuple(spec for spec in left if name_of(kind, spec) != name_of(kind, missing))
+            notes |= dict.fromkeys(left, "installed for this program")
         return Built(
             own_python=made["python"],
             own_node=made["npm"],
@@ -141,9 +122,14 @@ class Builder:
             failed="; ".join(failures) or None,
         )
 
-    def _install(
-        self, kind: Kind, specs: tuple[str, ...], key: str, outlet: Outlet
-    ) -> tuple[Path | None, str, str | None]:
+    def _layer(self, kind: Kind, specs: tuple[str, ...]) -> tuple[Path | None, str, jobs.Failure | None]:
+        """The layer, what the installer said, and why there is no layer."""
+        outlet = self._way_out()
+        name = [outlet.scope, str(self._layers.python), str(self._layers.node), kind, specs]
+        key = hashlib.sha256(json.dumps(name).encode()).hexdigest()[:24]
+        layer = self._shelf.find(key)
+        if layer is not None:
+            return layer, f"kept from before: {' '.join(specs)}", None
         budget = self._budget()
         folder = Path(tempfile.mkdtemp(dir=self._scratch))
         sockets = Path(tempfile.mkdtemp(prefix="homespun-build-"))  # short: a socket's path has at most 107 bytes
@@ -152,15 +138,14 @@ class Builder:
             output.mkdir()
             output.chmod(0o777)
             socket = sockets / "registry"
-            job = (_python_job if kind == "python" else _npm_job)(specs, output, socket, self._layers, self._bounds)
+            job = jobs.install(kind, specs, output, socket, self._layers, self._bounds)
             with outlet.serve(socket, budget):
                 outcome, large = self._watched(self._jail.start(job), output)
             log = "\n".join(part.strip() for part in (outcome.stdout, outcome.stderr, *budget.refusals) if part.strip())
-            failed = large or _failure(kind, specs, outcome, budget)
-            layer = None if failed else self._kept(kind, output, key)
-            return layer, log, failed
+            failure = jobs.Failure(f"{kind}: {large}") if large else jobs.failure(kind, specs, outcome, budget)
+            return None if failure else self._kept(kind, output, key), log, failure
         except own.Unfit as error:
-            return None, str(error), f"{kind}: {error}"
+            return None, str(error), jobs.Failure(f"{kind}: {error}")
         finally:
             shutil.rmtree(sockets, ignore_errors=True)
             shutil.rmtree(folder, ignore_errors=True)
@@ -197,47 +182,3 @@ class Builder:
         packages.chmod(0o755)
         own.clean(packages, most_bytes=self._most)
         return self._shelf.keep(key, packages)
-
-
-def _python_job(specs: tuple[str, ...], output: Path, socket: Path, layers: Layers, bounds: Bounds) -> Job:
-    pip = find_spec("pip")
-    if pip is None or pip.origin is None:
-        raise SandboxError("pip is not installed, so no package can be added", "sandbox", "python -m ensurepip")
-    return Job(
-        argv=(system.PYTHON, "install.py", f"{BASE}/pypi/simple", "/out/python", *specs),
-        files={"install.py": _INSTALL.read_bytes()},
-        binds=(
-            Bind(outside=layers.python, inside=PYTHON_PACKAGES),
-            Bind(outside=Path(pip.origin).parent, inside=f"{_DEPS}/pip"),
-        ),
-        variables={"PYTHONPATH": f"{_DEPS}:{PYTHON_PACKAGES}", "PIP_CONFIG_FILE": "/dev/null"},
-        bounds=bounds,
-        gate=Gate(socket=socket, port=PORT, direction="out"),
-        output=output,
-    )
-
-
-def _npm_job(specs: tuple[str, ...], output: Path, socket: Path, layers: Layers, bounds: Bounds) -> Job:
-    return Job(
-        argv=(system.NODE, system.NPM, "install", "--prefix", "/out", *_NPM_OPTIONS, "--", *specs),
-        variables=_NPM,
-        bounds=bounds,
-        gate=Gate(socket=socket, port=PORT, direction="out"),
-        output=output,
-    )
-
-
-def _failure(kind: Kind, specs: tuple[str, ...], outcome: Outcome, budget: Budget) -> str | None:
-    if outcome.status == "ok":
-        return None
-    if outcome.status == "unavailable":
-        raise SandboxError(f"the build's jail did not start: {outcome.stderr.strip()[-300:]}", "sandbox")
-    if outcome.status != "failed":
-        return f"{kind}: the install met its bound on {'time' if outcome.status == 'timeout' else 'memory'}"
-    said = f"{outcome.stdout}\n{outcome.stderr}"
-    missing = _MISSING.search(said)
-    if missing is not None:
-        return f"{kind}: there is no {next(part for part in missing.groups() if part)} that can be installed"
-    refused = next((line for line in budget.refusals if not line.startswith("404")), None)
-    last = next((line for line in reversed(said.splitlines()) if line.strip()), f"exit code {outcome.exit_code}")
-    return f"{kind}: {' '.join(specs)[:200]} could not be installed: {(refused or last).strip()[:300]}"

@@ -1,18 +1,20 @@
 """What a program wants beyond what is warm."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
 
 from homespun.errors import DataError
 from homespun.sandbox.build.semver import satisfies
 from homespun.sandbox.environments.react import PROVIDED
 from homespun.sandbox.environments.types import Layers
 from homespun.sandbox.reply.names import npm_requirement, python_requirement
-from homespun.sandbox.reply.types import Dependency
+from homespun.sandbox.reply.types import Dependency, Kind
 from homespun.sandbox.templates.warm import node_version, python_versions
 
 STANDS_FOR = {
@@ -105,6 +107,19 @@ def _npm(wanted: Dependency, folder: Path, notes: dict[str, str]) -> str | None:
     if warm is not None:
         notes[wanted.name] = f"{warm} is warm, {version} is wanted"
     return f"{wanted.name}@{version}"
+
+
+def name_of(kind: Kind, spec: str) -> str:
+    """The package's name in an installer's argument."""
+    if kind == "npm":
+        return spec[:1] + spec[1:].partition("@")[0]
+    return str(canonicalize_name(re.split(r"[^\w.-]", spec, maxsplit=1)[0]))
+
+
+def warm_instead(kind: Kind, spec: str, layers: Layers) -> str | None:
+    """The warm version of the package that ``spec`` wants in another one; None if it is not warm."""
+    name = name_of(kind, spec)
+    return _warm(layers.python).get(name) if kind == "python" else node_version(layers.node, name)
 
 
 @lru_cache(maxsize=8)
