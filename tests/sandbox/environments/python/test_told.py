@@ -46,6 +46,7 @@ def test_what_is_no_picture_is_left_out(content: bytes) -> None:
     assert pictures({"a.png": content}) == ()
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.dictionaries(st.text(max_size=8).map(lambda name: name + ".png"), st.binary(max_size=80), max_size=30))
 def test_whatever_was_left_the_pictures_are_few_and_distinct(tails: dict[str, bytes]) -> None:
