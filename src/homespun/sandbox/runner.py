@@ -17,6 +17,7 @@ from homespun.sandbox.browser import Action, Browser, Shot
 from homespun.sandbox.build import Builder, Built
 from homespun.sandbox.environments import environment
 from homespun.sandbox.environments.types import Layers, Picture, Ran, Service, Work
+from homespun.sandbox.environments.waiting import Warm
 from homespun.sandbox.jail import jail as jail_of
 from homespun.sandbox.jail.types import Bounds
 from homespun.sandbox.reply import Dependency, Found, fill_placeholders
@@ -57,6 +58,7 @@ class Runner:
         bounds: What one program may use.
         app_seconds: How long the process of an app may live.
         jobs: Programs that are built or run at the same time.
+        warm: Keep a jail waiting for each kind of app (half a gigabyte of memory), so that it starts at once.
 
     Raises:
         SandboxError: the jail or the warm packages are not there.
@@ -72,12 +74,15 @@ class Runner:
         bounds: Bounds | None = None,
         app_seconds: float = 1800.0,
         jobs: int = 2,
+        warm: bool = False,
     ) -> None:
         self._jail = jail_of(jail)
         self._layers: Layers = warm_layers()
         self._builder = Builder(self._layers, cache=cache, jail=self._jail)
         self._host, self._browser = host, browser
-        self._bounds, self._app_seconds = bounds or Bounds(), app_seconds
+        self._bounds = bounds or Bounds()
+        self._lasting = replace(self._bounds, seconds=app_seconds)
+        self._warm = Warm(self._layers, self._jail, self._lasting) if warm else None
         self._turn = asyncio.Semaphore(jobs)
         self._looking = asyncio.Lock()
         self._looks = False
@@ -120,23 +125,22 @@ class Runner:
         await asyncio.to_thread(self._host.withdraw, run_id)
 
     async def close(self) -> None:
-        """Ends what it keeps open for builds; the host and the browser are the caller's."""
+        """Ends what it keeps open; the host and the browser are the caller's."""
         await asyncio.to_thread(self._builder.close)
+        if self._warm is not None:
+            await asyncio.to_thread(self._warm.close)
 
     async def _ran(self, found: Found, run_id: str, built: Built) -> Ran:
-        seconds = self._app_seconds if found.environment in SERVED else self._bounds.seconds
+        serves = found.environment in SERVED
         work = Work(
             id=run_id,
             found=found.model_copy(update={"code": fill_placeholders(found.code)}),
             layers=replace(self._layers, own_python=built.own_python, own_node=built.own_node),
-            bounds=replace(self._bounds, seconds=seconds),
+            bounds=self._lasting if serves else self._bounds,
         )
-        running = asyncio.create_task(asyncio.to_thread(environment(found.environment), work, self._jail))
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            running.add_done_callback(_ended)  # a thread cannot be stopped: what it starts is ended when it comes back
-            raise
+        run = environment(found.environment)
+        waiting = {"warm": self._warm} if serves else {}
+        return await asyncio.to_thread(run, work, self._jail, **waiting)
 
     async def _shown(self, found: Found, run_id: str, ran: Ran) -> Played:
         execution = _execution(found, run_id, ran)
@@ -170,6 +174,7 @@ async def open_runner(
     look: bool = True,
     bounds: Bounds | None = None,
     jobs: int = 2,
+    warm: bool = False,
 ) -> AsyncGenerator[Runner]:
     """A runner with a host and a browser of its own; all of it ends with the block.
 
@@ -181,7 +186,7 @@ async def open_runner(
     browser = Browser() if look else None
     runner = None
     try:
-        runner = Runner(jail=jail, host=host, browser=browser, cache=cache, bounds=bounds, jobs=jobs)
+        runner = Runner(jail=jail, host=host, browser=browser, cache=cache, bounds=bounds, jobs=jobs, warm=warm)
         yield runner
     finally:
         if runner is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from homespun.sandbox.jail.types import Bounds, Jail, Running, Status
 from homespun.sandbox.reply import Found
@@ -86,7 +86,7 @@ class Ran:
 class Environment(Protocol):
     """Runs programs of one kind. Blocks; call it in a thread."""
 
-    def __call__(self, work: Work, jail: Jail) -> Ran:
+    def __call__(self, work: Work, jail: Jail, **options: Any) -> Ran:
         """Builds and starts the program; returns when it has ended, or when its app answers or has failed.
 
         Never raises for what the program does.
