@@ -26,6 +26,11 @@ from homespun.serve.store.database import Database
 
 log = logging.getLogger("homespun.arena")
 
+QUIET: dict[str, Any] = {
+    **LOGGING,
+    "loggers": {**LOGGING["loggers"], "_granian": {**LOGGING["loggers"]["_granian"], "level": "ERROR"}},
+}
+"""Without granian's warning that its server for one's own loop is new; errors are told."""
 DRAIN_SECONDS = 5.0
 """How long running requests get at the end."""
 LOCAL = "local:smollm2"
@@ -50,7 +55,7 @@ def serve(config: ArenaConfig, *, host: str = "127.0.0.1", port: int = 8700, app
     """
     import uvloop
 
-    logging.config.dictConfig(LOGGING)
+    logging.config.dictConfig(QUIET)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, host, free_port(host, port), apps_port))
 
@@ -202,8 +207,8 @@ async def listening(app: ASGIApp, host: str, port: int) -> AsyncGenerator[None]:
         websockets=False,
         backlog=2048,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS, max_buffer_size=HEADER_BYTES),
-        log_level=LogLevels.warning,
-        log_dictconfig=LOGGING,
+        log_level=LogLevels.error,
+        log_dictconfig=QUIET,
     )
     serving = asyncio.create_task(server.serve())
     try:

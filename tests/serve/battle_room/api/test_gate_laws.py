@@ -17,7 +17,7 @@ from homespun.serve.battle_room.executions import Stage
 from homespun.serve.battle_room.feed import Feed
 from homespun.serve.battle_room.room import Room
 from homespun.serve.battle_room.rooms import recover
-from homespun.serve.battle_room.sessions import SIDES, State, fold, public
+from homespun.serve.battle_room.sessions import PRIVATE, SIDES, State, fold, public
 from homespun.serve.store.arena import Event, RunRow, SessionRow
 
 pytestmark = pytest.mark.slow
@@ -110,6 +110,7 @@ def looks_shut(room: Room) -> None:
     told = [views.event(room, event) for event in room.feed.events]
     assert not any(event["kind"] in ("ran", "run", "log", "shown") for event in told)
     assert all(event.get("seconds") is None for event in told)
+    assert not any((PRIVATE - {"seconds"}) & set(event) for event in told)
     assert not any("time" in event for event in told if event["kind"] != "turn")
     state = views.state(room, {}, None)
     assert not state["can_vote"]
