@@ -11,7 +11,7 @@ TAIL = 4_000
 OUT_OF_TIME = 128 + signal.SIGXCPU
 OUT_OF_MEMORY = re.compile(
     r"^MemoryError\b"  # Python
-    r"|JavaScript heap out of memory|Array buffer allocation failed"  # Node
+    r"|JavaScript heap out of memory|Array buffer allocation failed|ERR_MEMORY_ALLOCATION_FAILED"  # Node
     r"|java\.lang\.OutOfMemoryError|insufficient memory for the Java Runtime"
     r"|std::bad_alloc"  # C++
     r"|^fatal error: (?:runtime: )?(?:out of memory|cannot allocate memory)|runtime: out of memory"  # Go
