@@ -17,10 +17,11 @@ from homespun.sandbox.reply.types import Dependency
 
 Use = Literal["script", "style", "module", "text"]
 
-_INSIDE = r"(?:\s(?:[^>\"']|\"[^\"]*\"|'[^']*')*)?"
+# Never gives back what it has taken, and takes up to the end of the text if it must: linear in any text.
+_INSIDE = r"(?=[\s/>])(?:[^>\"']|\"[^\"]*(?:\"|\Z)|'[^']*(?:'|\Z))*+"
 _TAG = re.compile(
-    rf"<!--.*?(?:-->|\Z)|<link(?P<link>{_INSIDE})>"
-    rf"|<(?P<name>script|style)(?P<attributes>{_INSIDE})>(?P<body>.*?)(?=</(?P=name)\s*>|\Z)",
+    rf"<!--.*?(?:-->|\Z)|<link(?P<link>{_INSIDE})(?:>|\Z)"
+    rf"|<(?P<name>script|style)(?P<attributes>{_INSIDE})(?:>|\Z)(?P<body>.*?)(?=</(?P=name)[\s/>]|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
 _ATTRIBUTE = re.compile(r"([a-zA-Z][\w:-]*)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+)))?")

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from homespun.sandbox.build.lacking import lacking
+from homespun.sandbox.reply import Dependency
+
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("web")]
 
 COUNTER = """
@@ -118,3 +121,8 @@ def test_the_build_reads_no_file_of_the_host(run):
         )
         assert ran.status == "failed"
         assert "root:" not in ran.stderr
+
+
+def test_what_comes_with_the_build_is_not_installed(layers):
+    assert lacking([Dependency(kind="npm", name="next")], layers).npm == ()
+    assert lacking([Dependency(kind="npm", name="nuxt")], layers).npm == ("nuxt@latest",)

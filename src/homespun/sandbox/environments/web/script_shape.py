@@ -12,6 +12,7 @@ _VARIABLES = frozenset({"lexical_declaration", "variable_declaration"})
 _MOUNTS = re.compile(r"(?:^|\.)(?:createRoot|hydrateRoot|hydrate)$|^ReactDOM\.render$|\.mount$|^\$mount$")
 _FINDS = {"getElementById": "", "querySelector": "#"}
 _MOST = 5
+_LONGEST = 80
 
 
 @dataclass(slots=True)
@@ -81,7 +82,7 @@ def _inner(node: Node, shape: Shape) -> None:
         shape.jsx = True
     if node.type != "call_expression":
         return
-    function = words(node.child_by_field_name("function"))[-80:]
+    function = _called(node.child_by_field_name("function"))
     shape.mounts |= bool(_MOUNTS.search(function))
     arguments = node.child_by_field_name("arguments")
     first = arguments.named_children[0] if arguments is not None and arguments.named_children else None
@@ -91,6 +92,13 @@ def _inner(node: Node, shape: Shape) -> None:
         _contain(name.removeprefix(_FINDS[method]), shape)
     elif method in ("mount", "$mount") and name.startswith("#"):
         _contain(name[1:], shape)
+
+
+def _called(function: Node | None) -> str:
+    """What a call calls; of a long chain the last name alone."""
+    if function is not None and function.end_byte - function.start_byte > _LONGEST:
+        return f".{words(function.child_by_field_name('property'))[:_LONGEST]}"
+    return words(function)
 
 
 def _contain(name: str, shape: Shape) -> None:
