@@ -104,7 +104,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_an_install_is_all_or_nothing_and_goes_on_where_it_stopped(
-    small: Path, monkeypatch: pytest.MonkeyPatch
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made: list[str] = []
 
@@ -130,7 +130,9 @@ def test_an_install_is_all_or_nothing_and_goes_on_where_it_stopped(
     assert not {"tiny/tests", "tiny/page.js.map"} & names
     assert warm.python_versions(layers.python) == {"tiny": "1.0"}
     shutil.rmtree(small.parent)
-    assert templates.install(made.append) == folder  # it is there: nothing is fetched
+    capsys.readouterr()
+    assert run(["sandbox", "install", "--json"]) == 0  # it is there: nothing is fetched
+    assert json.loads(capsys.readouterr().out) == {"folder": str(folder), "installed": True}
     assert [path.name for path in place.root().iterdir() if not path.name.startswith(".")] == [folder.name]
 
 
