@@ -20,10 +20,11 @@ from homespun.serve.battle_room.api import SessionApi, answer
 from homespun.serve.battle_room.config import Arena
 from homespun.serve.battle_room.contestants_types import Contestant
 from homespun.serve.battle_room.desk import Desk, Picture
-from homespun.serve.battle_room.executions import Player, Stage
+from homespun.serve.battle_room.executions import Stage
 from homespun.serve.battle_room.guests import Door
 from homespun.serve.battle_room.leaderboard import Board, BoardSettings
 from homespun.serve.battle_room.limits import Identity, Limits, LimitSettings
+from homespun.serve.battle_room.players import Player
 from homespun.serve.battle_room.rooms import Rooms
 from homespun.serve.battle_room.runs_api import RunApi
 from homespun.serve.battle_room.votes import Ballots

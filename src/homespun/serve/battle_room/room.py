@@ -13,12 +13,13 @@ from secrets import token_hex
 from typing import Any
 
 from homespun.records import Sampling
-from homespun.sandbox.reply import Dependency, Found, NoProgram, read_reply, read_source
+from homespun.sandbox.reply import Dependency, Found, NoProgram
 from homespun.serve.battle_room.config import Limits
 from homespun.serve.battle_room.contestants_types import Contestant
 from homespun.serve.battle_room.executions import Order, Shown, Stage
 from homespun.serve.battle_room.feed import Feed
 from homespun.serve.battle_room.generation import Answer, answer, conversation
+from homespun.serve.battle_room.programs import Programs, described
 from homespun.serve.battle_room.sessions import SIDES, Side, State
 from homespun.serve.gateway.types import GatewayError
 from homespun.serve.store.arena import RunRow, SessionRow
@@ -63,7 +64,7 @@ class Room:
         self._contestants, self._stage, self._limits = contestants, stage, limits
         self._tasks: dict[Side, asyncio.Task[None]] = {}
         self._ready: dict[Side, tuple[float | None, Shown | None]] = {}
-        self._found: dict[Side, tuple[int, Found]] = {}
+        self._programs = Programs(row.environment)
         self._reading = False
 
     @property
@@ -116,7 +117,8 @@ class Room:
             raise refuse("This side is still at work; stop it first.", "busy")
         self._reading = True  # nothing else begins while the program is read
         try:
-            found, wanted, edit = await self._edited(side, code, dependencies)
+            pane = self.state.pane(side)
+            found, wanted, edit = await self._programs.edited(side, pane, self.runs.values(), code, dependencies)
         finally:
             self._reading = False
         order = self._order(side, found, edit, wanted)
@@ -143,7 +145,6 @@ class Room:
         self._ready.clear()
         self.feed.append("turn", None, {"turn": turn, "text": text, "sides": list(sides)})
         for side in sides:
-            self._found.pop(side, None)
             self._start(side, self._play(side, turn))
 
     def _start(self, side: Side, work: Any) -> None:
@@ -196,11 +197,10 @@ class Room:
         return answered
 
     async def _run(self, side: Side, turn: int, text: str) -> Shown | None:
-        found = await asyncio.to_thread(read_reply, text, environment=_asked(self.row))
+        found = await self._programs.read(side, text)
         if isinstance(found, NoProgram):
             self.feed.append("no_program", side, {"turn": turn, "reason": f"Nothing to run: {found.reason}."})
             return None
-        self._found[side] = (turn, found)
         self.feed.append("found", side, {"turn": turn, **described(found)})
         return await self._stage.play(self._order(side, found, 0, None), _silent)
 
@@ -249,39 +249,6 @@ class Room:
             found=found,
             dependencies=wanted,
         )
-
-    async def _edited(
-        self, side: Side, code: str | None, dependencies: tuple[Dependency, ...] | None
-    ) -> tuple[Found, tuple[Dependency, ...] | None, int]:
-        """The program to run, the packages instead of its own, and the number of the edit."""
-        own = await self._own(side)
-        run = self.state.pane(side).run
-        seen = self.runs.get(run) if run else None
-        turn = self.state.pane(side).turns[-1].turn
-        edits = [one.edit for one in self.runs.values() if one.side == side and one.turn == turn]
-        before = seen.code if seen is not None else own.code
-        kept = None if seen is None else tuple(Dependency.model_validate(dict(one)) for one in seen.dependencies)
-        if (code is None or code == before) and (dependencies is None or dependencies == kept):
-            return own.model_copy(update={"code": before}), kept, seen.edit if seen is not None else 0
-        code = before if code is None else code
-        found = own if code == own.code else await asyncio.to_thread(_reread, own, code)
-        if dependencies is None and code == before:
-            dependencies = kept
-        return found, dependencies, max(edits, default=0) + 1
-
-    async def _own(self, side: Side) -> Found:
-        """The program as the model wrote it."""
-        turns = self.state.pane(side).turns
-        if not turns:
-            raise refuse("This side has not been asked anything.", "no_program")
-        known = self._found.get(side)
-        if known is not None and known[0] == turns[-1].turn:
-            return known[1]
-        found = await asyncio.to_thread(read_reply, turns[-1].reply, environment=_asked(self.row))
-        if isinstance(found, NoProgram):
-            raise refuse(f"There is nothing to run: {found.reason}.", "no_program")
-        self._found[side] = (turns[-1].turn, found)
-        return found
 
     # --- apps and the end ------------------------------------------------------------------------------------------
 
@@ -334,16 +301,6 @@ _closing: set["asyncio.Task[None]"] = set()
 """Apps that are being closed; the loop itself keeps no strong reference."""
 
 
-def described(found: Found) -> dict[str, Any]:
-    """A program, as clients are told of it before it has run."""
-    return {
-        "environment": found.environment,
-        "language": found.language,
-        "filename": found.filename,
-        "dependencies": [one.model_dump(mode="json") for one in found.dependencies],
-    }
-
-
 def _told(answered: Answer) -> dict[str, Any]:
     """What is kept of an answer beside its text; `sessions.PRIVATE` keeps most of it from clients."""
     return {
@@ -354,20 +311,6 @@ def _told(answered: Answer) -> dict[str, Any]:
         "output_tokens": answered.cost.output_tokens,
         "dollars": answered.cost.dollars,
     }
-
-
-def _asked(row: SessionRow) -> Any:
-    return row.environment
-
-
-def _reread(own: Found, code: str) -> Found:
-    """The program with other code: what it imports now, in the same environment."""
-    found = read_source(own.filename, code, environment=own.environment)
-    if isinstance(found, NoProgram):
-        return own.model_copy(update={"code": code})
-    named = {(one.kind, one.name) for one in found.dependencies}
-    asked = [one for one in own.dependencies if one.source == "install" and (one.kind, one.name) not in named]
-    return found.model_copy(update={"filename": own.filename, "dependencies": (*found.dependencies, *asked)})
 
 
 def _silent(stream: str, text: str) -> None:

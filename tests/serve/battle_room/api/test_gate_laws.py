@@ -15,8 +15,8 @@ from homespun.serve.battle_room.config import Limits
 from homespun.serve.battle_room.contestants_types import ContestantError, Ended
 from homespun.serve.battle_room.executions import Stage
 from homespun.serve.battle_room.feed import Feed
+from homespun.serve.battle_room.recovery import recover
 from homespun.serve.battle_room.room import Room
-from homespun.serve.battle_room.rooms import recover
 from homespun.serve.battle_room.sessions import PRIVATE, SIDES, State, fold, public
 from homespun.serve.store.arena import Event, RunRow, SessionRow
 
