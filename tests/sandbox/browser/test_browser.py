@@ -16,7 +16,7 @@ from PIL import Image
 
 from homespun.errors import SandboxError
 from homespun.sandbox.apps import AppHost
-from homespun.sandbox.browser import Action, Browser, Shot, browser, jailed
+from homespun.sandbox.browser import Action, Browser, Shot, browser, jailed, visit
 from homespun.sandbox.environments.types import Service, Site
 from homespun.sandbox.jail.bubblewrap import Bubblewrap
 from homespun.sandbox.jail.inlet import Inlet
@@ -159,8 +159,8 @@ def test_a_page_that_reloads_for_ever_is_looked_at_or_given_up(looker: Looker) -
 
 
 def test_a_page_that_never_rests_gives_no_picture(looker: Looker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(browser, "LOAD_SECONDS", 1.0)
-    monkeypatch.setattr(browser, "STEP_SECONDS", 1.0)
+    monkeypatch.setattr(visit, "LOAD_SECONDS", 1.0)
+    monkeypatch.setattr(visit, "STEP_SECONDS", 1.0)
     (shot,) = looker.look(f"{STYLE}<p>x<script>for (;;);</script>")
     assert shot.png is None
     assert shot.note
