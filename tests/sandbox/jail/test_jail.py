@@ -136,6 +136,9 @@ def test_what_cannot_be_made_is_unavailable_or_an_error(ours: Jail, tmp_path: Pa
     for path in ("../a", "/etc/a", "a//b", "a/../b", ".", ""):
         with pytest.raises(SandboxError):
             ours.start(Job(argv=shell("true"), files={path: b""}))
+    for given in ({"variables": {"A": "x\0--bind\0/\0/host"}}, {"argv": ("/bin/sh", "-c\0")}):
+        with pytest.raises(SandboxError, match=r"NUL|null"):
+            ours.start(Job(**{"argv": shell("true"), **given}))  # type: ignore[arg-type]
     with pytest.raises(SandboxError, match="cannot be written"):
         ours.start(Job(argv=shell("true"), files={"big": bytes(3 << 20)}, bounds=Bounds(disk_mb=2)))
     with pytest.raises(SandboxError, match="gate"):

@@ -18,6 +18,7 @@ import os
 from homespun.errors import SandboxError
 from homespun.sandbox.jail import system
 from homespun.sandbox.jail.command import binary, mounted, namespaces, unprivileged
+from homespun.sandbox.jail.plan import listed
 from homespun.sandbox.jail.types import Job
 from homespun.sandbox.seccomp import browser_filter
 
@@ -40,7 +41,7 @@ def browser_command(job: Job) -> list[str]:
     if job.gate is not None and job.gate.direction != "out":
         raise SandboxError("a browser's gate leads out, not in", "sandbox")
     arguments = [*namespaces(USER), *mounted(job, USER, _kept), "--seccomp", _kept(browser_filter())]
-    number = _kept("\0".join(arguments).encode() + b"\0")
+    number = _kept(listed(arguments))
     limits = ("/usr/bin/prlimit", "--core=0", f"--data={job.bounds.memory_mb << 20}", "--")
     return [binary(), "--args", number, "--", *unprivileged(USER), *limits, *system.entry(job)]
 

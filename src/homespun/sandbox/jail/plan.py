@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from homespun.errors import SandboxError
 from homespun.sandbox.jail.types import WORK, Bounds, Job
 
 
@@ -26,6 +27,18 @@ class Handed:
         """Closes our side of them."""
         while self.numbers:
             os.close(self.numbers.pop())
+
+
+def listed(arguments: Sequence[str]) -> bytes:
+    """Arguments as bwrap reads them from a file.
+
+    Raises:
+        SandboxError: one has a NUL in it, and would be read as several.
+    """
+    for argument in arguments:
+        if "\0" in argument:
+            raise SandboxError("a NUL in what a job is given", repr(argument))
+    return b"".join(os.fsencode(argument) + b"\0" for argument in arguments)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 
 from homespun.errors import SandboxError
 from homespun.sandbox.jail import files, groups, limits, users
-from homespun.sandbox.jail.plan import Handed, Plan, Planner
+from homespun.sandbox.jail.plan import Handed, Plan, Planner, listed
 from homespun.sandbox.jail.types import Job, Outcome, Status
 from homespun.sandbox.jail.verdict import Stopped, exit_code, status
 
@@ -95,6 +95,7 @@ class JailedJob:
             self._ready.set()
 
     def _start_and_watch(self, held: ExitStack) -> None:
+        listed((*self.job.argv, *self.job.variables, *self.job.variables.values()))
         user = held.enter_context(users.taken())
         handed = Handed()
         held.callback(handed.close)
@@ -134,7 +135,7 @@ class JailedJob:
         self, plan: Plan, group: groups.Group | None, handed: Handed, own: Sequence[str]
     ) -> "subprocess.Popen[bytes]":
         # from a file, since the command line of the first process can be read inside
-        number = handed.content("\0".join((*own, *plan.arguments)).encode() + b"\0")
+        number = handed.content(listed((*own, *plan.arguments)))
         if group is not None:
             group.enter()
         try:
