@@ -6,9 +6,9 @@ The battle room runs as it is served, in a process of its own, on a fresh databa
 server of its own with its usual settings (commits wait for the disk). Each round has N new voters with a session each
 that is ready to be voted on, and an open connection. "At once": all N votes are written in one go; "spread": each at
 a random moment of some seconds. A vote's time is from its first byte sent to the last of its answer, which comes after
-the commit. The client shares the machine's cores with the server. At the end every acknowledged vote is looked up in the
-database. JSON: milliseconds, for each round and over all; the first round of each counts like the others. Beside it the
-server's processor time for a vote, which says more than the clock on a machine that others use too.
+the commit. The client shares the machine's cores with the server. At the end every acknowledged vote is looked up in
+the database. JSON: milliseconds, for each round and over all; the first round of each counts like the others. Beside it
+the server's processor time for a vote, which says more than the clock on a machine that others use too.
 """
 
 import argparse

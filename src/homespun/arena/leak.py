@@ -64,13 +64,14 @@ _SIGNED = (
 STEMS = r"""
     gpt claude gemini gemma llama qwen qwq tongyi 通义千问 mistral mixtral stral pixtral deepseek deep\sseek 深度求索
     grok kimi glm 智谱 ernie 文心一言 doubao 豆包 hunyuan 混元 minimax copilot smollm nemotron olmo starcoder jamba dbrx
-    internlm baichuan vicuna wizardlm tülu tulu yi- o1 o3 o4 phi- phi0 phi1 phi2 phi3 phi4 phi5 phi6 phi7 phi8 phi9
+    internlm baichuan vicuna wizardlm tülu tulu yi- o1 o3 o4 phi
     command\sr command-r openai open\sai anthropic google deepmind meta facebook alibaba 阿里 xai x.ai moonshot
     月之暗面 zhipu z.ai baidu 百度 bytedance byte\sdance 字节跳动 tencent 腾讯 cohere microsoft hugging nvidia ibm
     amazon the\sallen ai2 databricks perplexity 01.ai bigcode stability
 """.split()  # noqa: SIM905
 """Some of these stands in whatever `FAMILIES` and `MAKERS` match: texts without any need no closer look."""
-_STEMS = [stem.replace(r"\s", " ") for stem in STEMS]
+_PLAIN = [stem.replace(r"\s", " ") for stem in STEMS]
+_ASCII = [stem for stem in _PLAIN if stem.isascii()]
 _AROUND = 400
 """Characters around a stem that are looked at: more than any pattern spans."""
 
@@ -86,9 +87,10 @@ def leaked(texts: Iterable[str], names: Sequence[str]) -> str | None:
         The words that tell it, at most 80 characters, or None.
     """
     known = tuple(sorted({name.lower() for name in names if name.strip()}))
-    patterns, stems = _patterns(known), (*_STEMS, *(_stem(form) for name in known for form in _forms(name)))
+    patterns, own = _patterns(known)
     for text in texts:
         lower = text.lower()
+        stems = (*(_ASCII if lower.isascii() else _PLAIN), *own)
         for start, end in _windows(lower, stems):
             for pattern in patterns:
                 if found := pattern.search(lower, start, end):
@@ -103,7 +105,7 @@ def _windows(text: str, stems: Sequence[str]) -> list[tuple[int, int]]:
     for stem in stems:
         place = text.find(stem)
         while place >= 0:
-            if stem != "meta" or text[place - 1 : place] != "<":  # the tag
+            if not _means_nothing(text, stem, place):
                 places.add(place)
             place = text.find(stem, place + len(stem))
     windows: list[tuple[int, int]] = []
@@ -118,13 +120,21 @@ def _windows(text: str, stems: Sequence[str]) -> list[tuple[int, int]]:
     return windows
 
 
+def _means_nothing(text: str, stem: str, place: int) -> bool:
+    """Whether a stem is only part of what programs are full of: the tag meta, the word graphics."""
+    if stem == "meta":
+        return text[place - 1 : place] == "<"
+    return stem == "phi" and not text[place + 3 : place + 5].strip("-")[:1].isdigit()
+
+
 def _stem(form: str) -> str:
     """What stands in every spelling of a name: its longest part without spaces, hyphens and underscores."""
     return max(re.split(r"[\s_-]+", form), key=len)
 
 
 @lru_cache(maxsize=256)
-def _patterns(names: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+def _patterns(names: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], ...], tuple[str, ...]]:
+    """Patterns of what tells a name, and the stems of these names."""
     full = [form for name in names for form in _forms(name)]
     distinctive = [form for form in full if _distinctive(form)]
     who = "|".join([*(_spelt(form) for form in full), _IDENTITY])
@@ -143,7 +153,7 @@ def _patterns(names: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
     ]
     if distinctive:
         sources.append(rf"(?<![\w-])(?:{'|'.join(map(_spelt, distinctive))})(?![\w])")
-    return tuple(re.compile(source, re.MULTILINE) for source in sources)
+    return tuple(re.compile(source, re.MULTILINE) for source in sources), tuple(_stem(form) for form in full)
 
 
 def _forms(name: str) -> list[str]:

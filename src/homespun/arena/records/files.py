@@ -45,9 +45,7 @@ def write(form: Format, duels: Iterable[Duel], out: Path, scrub: Scrub) -> int:
     if form == "event-log":
         return _write_logs(duels, out, scrub)
     if form == "table":
-        found = [rows.to_table(duel) for duel in duels]
-        write_table(out, pl.DataFrame(found, infer_schema_length=None) if found else pl.DataFrame({"model_a": []}))
-        return len(found)
+        return _write_table([rows.to_table(duel) for duel in duels], out)
     if out.suffix not in (".jsonl", ".ndjson"):
         raise ConfigError(f"{form} is written as JSON lines", str(out), "a name that ends in .jsonl")
     count = 0
@@ -60,6 +58,17 @@ def write(form: Format, duels: Iterable[Duel], out: Path, scrub: Scrub) -> int:
     except OSError as error:
         raise DataError(error.strerror or "cannot be written", str(out), "check the folder") from None
     return count
+
+
+def _write_table(found: list[Row], out: Path) -> int:
+    """A table without propensities where a vote has none: votes are weighed by all of them or by none."""
+    frame = pl.DataFrame(found, infer_schema_length=None)
+    if not found:
+        frame = pl.DataFrame(schema=dict.fromkeys(("model_a", "model_b", "winner"), pl.String))
+    elif frame["propensity"].null_count():
+        frame = frame.drop("propensity")
+    write_table(out, frame)
+    return len(found)
 
 
 def read(path: Path, form: Format | None = None) -> Iterator[Duel]:

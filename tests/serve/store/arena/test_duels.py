@@ -175,6 +175,20 @@ def test_the_table_is_what_rank_reads(url: str, tmp_path: Path, capsys: pytest.C
     assert leaderboard(votes).rows[0]["model"] == "y"
 
 
+def test_votes_without_a_time_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows, url, table = tmp_path / "rows.jsonl", f"sqlite:///{tmp_path}/new.db", tmp_path / "votes.csv"
+    assert call(capsys, "votes", "export", "--format", "table", "--out", table, "--database", url)[0] == 0
+    assert pl.read_csv(table).columns == ["model_a", "model_b", "winner"]
+    rows.write_text('{"chat_session_id": "s", "human_vote": "vote_tie", "model_A": "x", "model_B": "y"}\n')
+    assert call(capsys, "votes", "import", rows, "--database", url)[:2] == (
+        0,
+        "added 1 sessions; 0 were there already\n",
+    )
+    assert call(capsys, "votes", "export", "--format", "table", "--out", table, "--database", url)[0] == 0
+    assert read_votes(table).height == 1
+    assert "propensity" not in pl.read_csv(table).columns
+
+
 def test_filters_and_wrong_files(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "rows.jsonl"
     strict = ("votes", "export", "--out", out, "--database", url, "--min-messages", 4)

@@ -186,10 +186,10 @@ class ArenaStore:
         found = await self._read(Vote, select(arena_votes).where(arena_votes.c.session == session))
         return found[0] if found else None
 
-    async def votes(self, after: float = 0.0) -> list[Vote]:
-        """Votes given later than a time, the oldest first."""
+    async def votes(self, after: float | None = None) -> list[Vote]:
+        """Votes, or those given later than a time, the oldest first."""
         columns = arena_votes.c
-        query = select(arena_votes).where(columns.time > after)
+        query = select(arena_votes) if after is None else select(arena_votes).where(columns.time > after)
         return await self._read(Vote, query.order_by(columns.time, columns.id))
 
     async def count_votes(self) -> int:
