@@ -59,6 +59,7 @@ class Runner:
         app_seconds: How long the process of an app may live.
         jobs: Programs that are built or run at the same time.
         warm: Keep a jail waiting for each kind of app (half a gigabyte of memory), so that it starts at once.
+        looks: Seconds after a page has loaded at which it is looked at; a run is over after the last.
 
     Raises:
         SandboxError: the jail or the warm packages are not there.
@@ -75,6 +76,7 @@ class Runner:
         app_seconds: float = 1800.0,
         jobs: int = 2,
         warm: bool = False,
+        looks: Sequence[float] = LOOKS,
     ) -> None:
         self._jail = jail_of(jail)
         self._layers: Layers = warm_layers()
@@ -85,7 +87,7 @@ class Runner:
         self._warm = Warm(self._layers, self._jail, self._lasting) if warm else None
         self._turn = asyncio.Semaphore(jobs)
         self._looking = asyncio.Lock()
-        self._looks = False
+        self._open, self._looks = False, looks
 
     async def run(
         self,
@@ -150,7 +152,7 @@ class Runner:
         shots: Sequence[Shot] = ()
         if self._browser is not None:
             await self._open_eyes(self._browser)
-            shots = await self._browser.look(url, at=LOOKS, actions=PLAY if found.environment == "pygame" else ())
+            shots = await self._browser.look(url, at=self._looks, actions=PLAY if found.environment == "pygame" else ())
         if isinstance(ran.app, Service):
             stdout, stderr = ran.app.running.said()
             execution = execution.model_copy(update={"stdout": stdout, "stderr": stderr})
@@ -158,9 +160,9 @@ class Runner:
 
     async def _open_eyes(self, browser: Browser) -> None:
         async with self._looking:
-            if not self._looks:
+            if not self._open:
                 await browser.start(self._host.socket)
-                self._looks = True
+                self._open = True
 
 
 @asynccontextmanager

@@ -82,6 +82,10 @@ class Arena(Section):
     top_p: float = Field(default=0.95, gt=0, le=1)
     max_tokens: int = Field(default=8192, ge=1, le=32_768)
     jail: Literal["bubblewrap", "gvisor"] = "bubblewrap"
+    warm: bool = True
+    """Keep a jail waiting for each kind of app, so that Gradio and Streamlit start at once; half a gigabyte."""
+    looks: tuple[Seconds | Literal[0], ...] = Field(default=(0, 1.0), min_length=1, max_length=10)
+    """Seconds after a page has loaded at which it is looked at; nothing is shown before the last."""
     apps_pattern: str = "http://{run}.localhost:{port}"
     """Origin of a run's page; one for each run, and none of them the room's own."""
     origins: tuple[Origin, ...] = ()

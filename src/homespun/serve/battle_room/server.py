@@ -168,7 +168,15 @@ async def parts(config: ArenaConfig, host: str, port: int, apps_port: int) -> As
     try:
         await asyncio.to_thread(database.migrate)
         await apps.start(host=host, port=apps_port, pattern=arena.apps_pattern, parents=places)
-        runner = Runner(jail=arena.jail, host=apps, browser=browser, cache=state / "packages", jobs=arena.limits.jobs)
+        runner = Runner(
+            jail=arena.jail,
+            host=apps,
+            browser=browser,
+            cache=state / "packages",
+            jobs=arena.limits.jobs,
+            warm=arena.warm,
+            looks=arena.looks,
+        )
         await browser.start(apps.socket)
         yield Parts(
             arena=arena,
