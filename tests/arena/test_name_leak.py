@@ -11,15 +11,16 @@ from homespun.arena.leak import FAMILIES, MAKERS, STEMS, leaked
 NAMES = ("local:smollm2", "gpt-4o-2024-11-20", "Gemini", "Old Faithful")
 TELLS = [
     "I am GPT-4, and here is your game.",
-    "I'm Claude, an AI assistant made by Anthropic.",
+    "I'm Claude, a chatbot made by Anthropic.",
     "I’m ChatGPT!",
     "Hello! My name is Gemini.",
     "I am a large language model trained by Google.",
     "I was developed by Meta AI to help with code.",
-    "I am an AI assistant created by Alibaba Cloud.",
+    "I am an assistant created by Alibaba Cloud.",
     "I'm Qwen2.5-Coder, here to help.",
     "As ChatGPT, I cannot run this.",
-    "As an AI language model developed by OpenAI, I can't open files.",
+    "As a large language model developed by OpenAI, I can't open files.",
+    "As a model trained by Meta, my knowledge ends in 2023.",
     "As Claude, my answer is below.",
     "This is DeepSeek speaking.",
     "Ich bin Claude und helfe gern.",
@@ -52,6 +53,7 @@ TELLS = [
     "I am based on GPT-4.",
     "I'm actually Llama 3, not a human.",
     "I am o3-mini.",
+    "I'm GitHub Co-Pilot.",
 ]
 TALK = [
     "Use the OpenAI API to get an answer.",

@@ -100,7 +100,10 @@ async def test_killed_in_the_middle_of_two_hundred_votes(database_url: str, tmp_
             status, told = await voter.vote(http)
         except (aiohttp.ClientError, ConnectionError):
             return
-        voter.told = told if status == 201 else refused.append(told)
+        if status == 201:
+            voter.told = told
+        else:
+            refused.append(told)
         if refused or sum(one.told is not None for one in voters) >= VOTERS // 4:
             acknowledged.set()
 
