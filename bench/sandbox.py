@@ -1,5 +1,7 @@
 """Claim: bubblewrap adds under 15 ms (median) to the command that it jails; gVisor's price stands beside it.
 
+Then each language's hello, compiled and run, by the very line that the sandbox uses.
+
 Each command runs bare (a process with its output in pipes, as a jail has it) and in a jail of each kind, interleaved,
 so that whatever else this machine does falls on all alike. Medians over the repeats, after one that does not count;
 `added_ms` is the median of the differences within a repeat, `ratio` that of the medians.
@@ -12,13 +14,17 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from homespun.errors import SandboxError
+from homespun.sandbox.environments import languages
+from homespun.sandbox.environments.types import Layers, Work
 from homespun.sandbox.jail import NAMES, jail, system
 from homespun.sandbox.jail.types import Jail, Job
+from homespun.sandbox.reply import Found, read_source
 
 COMMANDS = {
     "true": ("/bin/true",),
@@ -26,6 +32,42 @@ COMMANDS = {
     "node": (system.NODE, "-e", "console.log('hello')"),
 }
 """Name → command inside."""
+
+
+HELLO = {
+    "c": '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }',
+    "c++": '#include <iostream>\nint main() { std::cout << "hello\\n"; }',
+    "go": 'package main\nimport "fmt"\nfunc main() { fmt.Println("hello") }',
+    "rust": 'fn main() { println!("hello"); }',
+    "java": 'public class Main { public static void main(String[] a) { System.out.println("hello"); } }',
+    "javascript": "console.log('hello')",
+    "typescript": "const word: string = 'hello';\nconsole.log(word)",
+}
+"""Language → program."""
+FILES = {"c": "main.c", "c++": "main.cpp", "go": "main.go", "rust": "main.rs", "java": "Main.java"} | {
+    "javascript": "main.js",
+    "typescript": "main.ts",
+}
+
+
+def hello(language: str) -> Job:
+    """The job that compiles and runs a language's hello."""
+    found = read_source(FILES[language], HELLO[language])
+    assert isinstance(found, Found)
+    nowhere = Layers(python=Path("/usr/share"), node=Path("/usr/share"))
+    return languages.job(Work(id=language, found=found, layers=nowhere))
+
+
+def outside(job: Job) -> None:
+    """The same line, bare, in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in job.files.items():
+            Path(folder, name).write_bytes(content)
+        line = job.argv[2].replace(system.NODE, str(system.node_folder() / "bin" / "node"))
+        line = line.replace("/tmp/", f"{folder}/")
+        settings = {name: value.replace("/tmp/", f"{folder}/") for name, value in job.variables.items()}
+        environment = {"PATH": languages.INSIDE, "HOME": folder, **settings}
+        subprocess.run(["/bin/sh", "-c", line], cwd=folder, env=environment, capture_output=True, check=True)
 
 
 def bare(command: tuple[str, ...]) -> tuple[str, ...]:
@@ -44,11 +86,11 @@ def timed(run: Callable[[], object]) -> float:
     return (time.perf_counter() - started) * 1e3
 
 
-def in_jail(kind: Jail, command: tuple[str, ...]) -> None:
-    """Runs a command in a jail."""
-    outcome = kind.start(Job(argv=command)).wait()
+def in_jail(kind: Jail, job: Job) -> None:
+    """Runs a job in a jail."""
+    outcome = kind.start(job).wait()
     if outcome.status != "ok":
-        raise SandboxError(f"{command[0]} came to {outcome.status}: {outcome.stderr[-200:]}", kind.name)
+        raise SandboxError(f"{job.argv[-1]} came to {outcome.status}: {outcome.stderr[-200:]}", kind.name)
 
 
 def jails() -> tuple[list[Jail], list[str]]:
@@ -63,13 +105,11 @@ def jails() -> tuple[list[Jail], list[str]]:
     return found, missing
 
 
-def measure(command: tuple[str, ...], kinds: list[Jail], repeats: int) -> dict[str, object]:
-    """Medians of one command, bare and in each jail."""
-    runs: dict[str, Callable[[], object]] = {
-        "bare": lambda: subprocess.run(bare(command), capture_output=True, check=True)
-    }
+def measure(job: Job, alone: Callable[[], object], kinds: list[Jail], repeats: int) -> dict[str, object]:
+    """Medians of one job, bare and in each jail."""
+    runs: dict[str, Callable[[], object]] = {"bare": alone}
     for kind in kinds:
-        runs[kind.name] = lambda kind=kind: in_jail(kind, command)
+        runs[kind.name] = lambda kind=kind: in_jail(kind, job)
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for repeat in range(repeats + 1):
         for name, run in runs.items():
@@ -92,10 +132,18 @@ def main() -> None:
     """Measures all commands and prints one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=21, help="of each command in each way")
+    parser.add_argument("--hello-repeats", type=int, default=5, help="of each language in each way")
     given = parser.parse_args()
     kinds, missing = jails()
-    result = {name: measure(command, kinds, given.repeats) for name, command in COMMANDS.items()}
-    print(json.dumps({"repeats": given.repeats, "missing": missing, "start": result}, indent=2))
+    start: dict[str, object] = {}
+    for name, command in COMMANDS.items():
+        alone = lambda command=command: subprocess.run(bare(command), capture_output=True, check=True)  # noqa: E731
+        start[name] = measure(Job(argv=command), alone, kinds, given.repeats)
+    said: dict[str, object] = {}
+    for name in HELLO:
+        job = hello(name)
+        said[name] = measure(job, lambda job=job: outside(job), kinds, given.hello_repeats)
+    print(json.dumps({"repeats": given.repeats, "missing": missing, "start": start, "hello": said}, indent=2))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,17 @@ QUICK = "not slow"
 """The expression of `make quick`."""
 NOT_QUICK = (
     "arena",
+    "corpus",
+    "sandbox/apps",
+    "sandbox/browser",
+    "sandbox/build",
+    "sandbox/environments",
+    "sandbox/escapes",
+    "sandbox/jail",
     "sandbox/reply",
+    "sandbox/templates",
     "serve/api",
+    "serve/battle_room",
     "serve/clients",
     "serve/dashboard",
     "serve/learning",

@@ -4,7 +4,7 @@ import sys
 
 from cyclopts import App
 
-from homespun.cli.output import Json, show_json, show_rows
+from homespun.cli.output import Json, say, show_json, show_rows
 
 app = App(
     name="sandbox", help="Install the packages that programs find installed, or see them.", help_format="plaintext"
@@ -19,8 +19,11 @@ def install(*, as_json: Json = False) -> None:
         as_json: Print one JSON object.
     """
     from homespun.sandbox import templates
+    from homespun.sandbox.environments.web.build import prepare
+    from homespun.sandbox.jail import jail
 
-    folder = templates.install(lambda line: print(line, file=sys.stderr, flush=True))
+    folder = templates.install(say)
+    prepare(templates.layers(), jail("bubblewrap"))
     if as_json:
         show_json({"folder": str(folder), "installed": True})
 

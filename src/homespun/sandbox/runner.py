@@ -114,12 +114,13 @@ class Runner:
             say("build", "")
             built = await asyncio.to_thread(self._builder.build, wanted)
             say("build", built.log)
-            if built.failed is not None:
-                return Played(execution=_unbuilt(found, run_id, built), build_log=built.log, dependencies=wanted)
+            if built.failed is not None:  # the program may do without, or says itself what it lacks
+                say("build", f"packages: {built.failed}")
             say("run", "")
             ran = await self._ran(found, run_id, built)
             played = await self._shown(found, run_id, ran)
-        notes = tuple(f"{name}: {text}" for name, text in {**built.notes, **ran.notes}.items())
+        failed = {"packages": built.failed} if built.failed is not None else {}
+        notes = tuple(f"{name}: {text}" for name, text in {**failed, **built.notes, **ran.notes}.items())
         return replace(played, build_log=built.log, notes=notes, dependencies=wanted)
 
     async def close_run(self, run_id: str) -> None:
@@ -215,15 +216,4 @@ def _execution(found: Found, run_id: str, ran: Ran) -> Execution:
         stderr=ran.stderr,
         seconds=ran.seconds,
         files=ran.files,
-    )
-
-
-def _unbuilt(found: Found, run_id: str, built: Built) -> Execution:
-    return Execution(
-        sample_id=run_id,
-        language=found.language,
-        environment=found.environment,
-        status="failed",
-        stderr=f"packages: {built.failed}",
-        seconds=built.seconds,
     )

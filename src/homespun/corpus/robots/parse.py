@@ -21,7 +21,7 @@ MAX_LINE = 2083 * 8
 TOKEN = re.compile(r"[A-Za-z_-]+")
 """Product token, RFC 9309, section 2.2.1."""
 
-_DISALLOW = {"disallow", "dissallow", "dissalow", "disalow", "diasllow", "disallaw"}
+_DISALLOW = {"disallow", "dissallow", "dissalow", "disalow", "diasllow", "disallaw"}  # spellchecker:disable-line
 _AGENT = {"user-agent", "useragent", "user agent"}
 _OTHER = {"sitemap", "sitemaps", "site-map", "host", "crawl-delay", "crawl delay", "request-rate", "request rate"} | {
     "visit-time",
