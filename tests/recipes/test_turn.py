@@ -18,10 +18,11 @@ SCRIPT = """
 import contextlib, sys
 from dataclasses import replace
 from pathlib import Path
-from homespun.recipes import loop, page
+from homespun.recipes import battles, loop, page
 folder, root = Path(sys.argv[1]), Path(sys.argv[2])
 tables = {name: folder / f"{name[0]}.parquet" for name in ("problems", "greedy", "variations")}
-config = replace(loop.recorded(), **tables)
+fights = battles.Battles(num_battles=80, shown=())
+config = replace(loop.recorded(), **tables, battles=fights)
 watch = lambda name: contextlib.nullcontext(lambda done, total: print(name, done, flush=True))
 print("made", loop.make(config, watch=watch, write=page.write, root=root)[1])
 """
