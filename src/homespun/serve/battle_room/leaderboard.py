@@ -19,7 +19,7 @@ from homespun.arena.covariates import NAMES
 from homespun.arena.settings import SETTINGS
 from homespun.arena.voters import Rules, Suspicion, left_out
 from homespun.errors import ConfigError, DataError
-from homespun.serve.store.arena import ArenaStore, Vote
+from homespun.serve.store.arena import ArenaStore
 from homespun.serve.store.arena.frames import ranked_frame
 from homespun.serve.store.database import DatabaseError
 
@@ -31,6 +31,8 @@ BY = {"topic": ("topic",), "environment": ("environment_a", "environment_b"),
 _OVERLAP = 60.0
 """Seconds of votes that are read again: another process's clock and commit may lag."""
 _MOST_CACHED = 500
+_SHARE = 10
+"""At most one part in so many of the time goes into ranking, however many votes there are."""
 Table = dict[str, Any]
 
 
@@ -66,8 +68,8 @@ class Board:
         """Voters whose votes are left out."""
         self.left_out: dict[str, int] = {}
         """Reason → votes."""
-        self._votes: dict[str, Vote] = {}
-        self._frame = ranked_frame([])
+        self._known, self._newest = set[str](), 0.0
+        self._every = self._frame = ranked_frame([])
         self._updated = 0.0
         self._cache: dict[tuple[Any, ...], Table] = {}
         self._dirty, self._news = asyncio.Event(), asyncio.Condition()
@@ -106,16 +108,17 @@ class Board:
         Raises:
             DatabaseError: they cannot be read.
         """
-        newest = max((vote.time for vote in self._votes.values()), default=0.0)
-        fresh = await self._store.votes(after=newest - _OVERLAP)
-        if await self._store.count_votes() > len(self._votes.keys() | {vote.id for vote in fresh}):
+        fresh = await self._store.votes(after=self._newest - _OVERLAP)
+        if await self._store.count_votes() > len(self._known.union(vote.id for vote in fresh)):
             fresh = await self._store.votes()  # older ones came in late: an import
-        added = [vote for vote in fresh if vote.id not in self._votes]
-        self._votes.update((vote.id, vote) for vote in added)
+        added = [vote for vote in fresh if vote.id not in self._known]
+        self._known.update(vote.id for vote in added)
+        self._newest = max([self._newest, *(vote.time for vote in added)])
         if added or not self.version:
+            chosen = [vote for vote in added if vote.mode in self.settings.modes and not vote.void]
             async with self._turn:
-                chosen = [vote for vote in self._votes.values() if vote.mode in self.settings.modes and not vote.void]
-                found = await asyncio.to_thread(_counted, chosen, self.settings.rules)
+                self._every = pl.concat([self._every, ranked_frame(chosen)])
+                found = await asyncio.to_thread(_counted, self._every, self.settings.rules)
                 self._frame, self.flagged, self.left_out = found
                 self._cache.clear()
                 self._updated = time.time()
@@ -183,6 +186,7 @@ class Board:
         while True:
             await self._dirty.wait()
             self._dirty.clear()
+            started = time.monotonic()
             try:
                 await self.refresh()
             except DatabaseError as error:
@@ -190,11 +194,11 @@ class Board:
                 self._dirty.set()
             except Exception:
                 log.exception("the leaderboard cannot be made")
-            await asyncio.sleep(self.settings.seconds)
+            took = time.monotonic() - started
+            await asyncio.sleep(max(self.settings.seconds, _SHARE * took))
 
 
-def _counted(votes: list[Vote], rules: Rules) -> tuple[pl.DataFrame, list[Suspicion], dict[str, int]]:
-    frame = ranked_frame(votes)
+def _counted(frame: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, list[Suspicion], dict[str, int]]:
     reasons, flagged = left_out(frame, rules)
     counts = reasons.drop_nulls().value_counts()
     return frame.filter(reasons.is_null()), flagged, dict(counts.sort("left_out").iter_rows())
