@@ -54,7 +54,8 @@ def streamlit(page: Page, frame: FrameLocator) -> None:
     if button.count():
         button.click()
     else:
-        handle.click()
+        frame.locator("h1").first.click()
+        handle.focus()
     page.keyboard.press("ArrowRight")
     expect(frame.locator("body")).not_to_have_text(before)
     expect(frame.locator("body")).to_contain_text(re.compile("Monthly payment|You pay"))

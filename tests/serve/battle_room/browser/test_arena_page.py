@@ -37,6 +37,9 @@ def test_a_battle_hides_names_until_the_vote_then_is_shared_and_ranked(visit: An
     page.locator(".aspect", has_text="Correctness").get_by_text("A", exact=True).click()
     page.fill("#reason", "A prints less.")
     page.locator("#vote-hint").click()
+    watched = visit().goto("/#leaderboard").locator(".heading [role=status]")
+    expect(watched).to_contain_text("vote")
+    before = watched.inner_text()
     page.wait_for_timeout(1100)
     with page.expect_request(re.compile("/votes$")) as sent:
         page.locator("body").press("1")
@@ -49,6 +52,7 @@ def test_a_battle_hides_names_until_the_vote_then_is_shared_and_ranked(visit: An
     assert set(shown) == names
     expect(page.locator("#spoken")).to_contain_text(f"A was {shown[0]}, B was {shown[1]}")
     expect(page.locator("#composer")).to_be_hidden()
+    expect(watched).not_to_have_text(before)  # who looks at the leaderboard sees the vote come in
     share(at, visit, shown)
     ranked(at, names)
 
