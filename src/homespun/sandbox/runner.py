@@ -143,7 +143,12 @@ class Runner:
         )
         run = environment(found.environment)
         waiting = {"warm": self._warm} if serves else {}
-        return await asyncio.to_thread(run, work, self._jail, **waiting)
+        running = asyncio.create_task(asyncio.to_thread(run, work, self._jail, **waiting))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            running.add_done_callback(_ended)  # a thread cannot be stopped: what it starts is ended when it comes back
+            raise
 
     async def _shown(self, found: Found, run_id: str, ran: Ran) -> Played:
         execution = _execution(found, run_id, ran)
@@ -202,7 +207,12 @@ async def open_runner(
 def _ended(running: "asyncio.Task[Ran]") -> None:
     """Ends the app of a run that nobody waits for any more."""
     if not running.cancelled() and running.exception() is None and isinstance(app := running.result().app, Service):
-        running.get_loop().run_in_executor(None, app.running.kill)
+        running.get_loop().run_in_executor(None, _end, app)
+
+
+def _end(app: Service) -> None:
+    app.running.kill()
+    app.inlet.close()
 
 
 def _execution(found: Found, run_id: str, ran: Ran) -> Execution:
