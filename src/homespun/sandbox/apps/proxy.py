@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
 from aiohttp import ClientRequest, ClientTimeout, web
@@ -20,6 +21,8 @@ from homespun.sandbox.jail.inlet import Inlet
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _NO_BODY = (204, 205, 304)
+_ENDING = ThreadPoolExecutor(4, "homespun-app-end")
+"""Threads of their own: those of the loop may all be waiting for apps that are being closed."""
 
 
 class TooLarge(Exception):
@@ -73,7 +76,7 @@ class ServiceHandler:
     async def close(self) -> None:
         """Ends the job, and drops what is on its way to it."""
         await self._session.close()
-        await asyncio.to_thread(self._running.kill)
+        await asyncio.get_running_loop().run_in_executor(_ENDING, self._running.kill)
         self._inlet.close()
 
     async def answer(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
