@@ -48,11 +48,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield found[1]
     finally:
         process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:  # how it ends is tested elsewhere
-            process.kill()
-            process.wait()
+        process.wait(60)
         log.close()
 
 
