@@ -15,7 +15,6 @@ RATINGS = (
     Column(key="votes", title="battles", spec=",d"),
 )
 RUNS = (
-    Column(key="prompt", title="prompt"),
     Column(key="contestant", title="contestant"),
     Column(key="environment", title="environment"),
     Column(key="status", title="status"),
