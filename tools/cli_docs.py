@@ -22,9 +22,12 @@ def page() -> str:
 
     commands = [[verb] for verb in VERBS]
     groups = {
+        "corpus": ("robots",),
         "keys": ("create", "limit", "list", "release", "revoke", "workers"),
         "route": ("fit", "eval", "explain"),
         "runs": ("ls", "show", "diff"),
+        "sandbox": ("install", "status"),
+        "votes": ("export", "import"),
     }
     commands += [[group, verb] for group, verbs in groups.items() for verb in verbs]
     parts = [HEAD]
