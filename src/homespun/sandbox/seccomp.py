@@ -4,7 +4,7 @@
 The pool of warm workers has two filters, stacked by the kernel. `worker_filter` is loaded by bubblewrap before
 anything of the sandbox runs: kernel interfaces that have let programs out of sandboxes before, and that no Python
 program needs. `program_filter` is loaded on top of it in the process that will run a model's program: it may start no
-process, thread or other binary, open no socket, signal nobody, and leave nothing behind for the program that comes next.
+process, thread or other binary, open no socket, signal nobody, and leave nothing behind for the program that follows.
 """
 
 import errno
