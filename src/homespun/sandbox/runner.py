@@ -59,7 +59,8 @@ class Runner:
         app_seconds: How long the process of an app may live.
         jobs: Programs that are built or run at the same time.
         warm: Keep a jail waiting for each kind of app (half a gigabyte of memory), so that it starts at once.
-        looks: Seconds after a page has loaded at which it is looked at; a run is over after the last.
+        looks: Seconds after a page has loaded at which it is looked at.
+        look_later: Return before the looks; `look` takes them.
 
     Raises:
         SandboxError: the jail or the warm packages are not there.
@@ -77,6 +78,7 @@ class Runner:
         jobs: int = 2,
         warm: bool = False,
         looks: Sequence[float] = LOOKS,
+        look_later: bool = False,
     ) -> None:
         self._jail = jail_of(jail)
         self._layers: Layers = warm_layers()
@@ -87,7 +89,8 @@ class Runner:
         self._warm = Warm(self._layers, self._jail, self._lasting) if warm else None
         self._turn = asyncio.Semaphore(jobs)
         self._looking = asyncio.Lock()
-        self._open, self._looks = False, looks
+        self._open, self._looks, self._look_later = False, looks, look_later
+        self._pages: dict[str, tuple[str, Sequence[Action]]] = {}
 
     async def run(
         self,
@@ -123,8 +126,22 @@ class Runner:
         notes = tuple(f"{name}: {text}" for name, text in {**failed, **built.notes, **ran.notes}.items())
         return replace(played, build_log=built.log, notes=notes, dependencies=wanted)
 
+    async def look(self, run_id: str) -> Sequence[Shot]:
+        """Looks at a run's page with our own browser, once; none where it has no page that is open, or nobody looks.
+
+        Raises:
+            SandboxError: the browser is not there or does not start.
+        """
+        page = self._pages.pop(run_id, None)
+        if self._browser is None or page is None:
+            return ()
+        await self._open_eyes(self._browser)
+        url, actions = page
+        return await self._browser.look(url, at=self._looks, actions=actions)
+
     async def close_run(self, run_id: str) -> None:
         """Closes a run's page and ends its process; unknown runs are fine."""
+        self._pages.pop(run_id, None)
         await asyncio.to_thread(self._host.withdraw, run_id)
 
     async def close(self) -> None:
@@ -155,10 +172,8 @@ class Runner:
         if ran.app is None:
             return Played(execution=execution, pictures=ran.pictures)
         url = self._host.publish(run_id, ran.app)
-        shots: Sequence[Shot] = ()
-        if self._browser is not None:
-            await self._open_eyes(self._browser)
-            shots = await self._browser.look(url, at=self._looks, actions=PLAY if found.environment == "pygame" else ())
+        self._pages[run_id] = (url, PLAY if found.environment == "pygame" else ())
+        shots = () if self._look_later else await self.look(run_id)
         if isinstance(ran.app, Service):
             stdout, stderr = ran.app.running.said()
             execution = execution.model_copy(update={"stdout": stdout, "stderr": stderr})

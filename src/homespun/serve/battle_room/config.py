@@ -84,8 +84,8 @@ class Arena(Section):
     jail: Literal["bubblewrap", "gvisor"] = "bubblewrap"
     warm: bool = True
     """Keep a jail waiting for each kind of app, so that Gradio and Streamlit start at once; half a gigabyte."""
-    looks: tuple[Seconds | Literal[0], ...] = Field(default=(0, 1.0), min_length=1, max_length=10)
-    """Seconds after a page has loaded at which it is looked at; nothing is shown before the last."""
+    looks: tuple[Seconds | Literal[0], ...] = Field(default=(0, 2.0, 5.0), min_length=1, max_length=10)
+    """Seconds after a page has loaded at which our own browser takes its picture; nobody waits for it."""
     apps_pattern: str = "http://{run}.localhost:{port}"
     """Origin of a run's page; one for each run, and none of them the room's own."""
     origins: tuple[Origin, ...] = ()

@@ -7,13 +7,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from homespun.errors import HomespunError
 from homespun.sandbox.reply import Dependency, Found
 from homespun.serve.battle_room.config import Limits
-from homespun.serve.battle_room.players import Played, Player, Say
+from homespun.serve.battle_room.players import Frame, Played, Player, Say
 from homespun.serve.battle_room.sessions import Side
 from homespun.serve.store.arena import ArenaStore, Blob, RunRow
 from homespun.serve.store.database import DatabaseError
@@ -88,6 +88,25 @@ class Stage:
             return await self._over(order, created, "unavailable", "the sandbox failed; run it again")
         return await self._shown(order, created, played)
 
+    async def look(self, row: RunRow) -> RunRow:
+        """The row with pictures of its page, which are taken while people use it; as it was where there are none.
+
+        Args:
+            row: A run whose app is open.
+        """
+        if self._player is None:
+            return row
+        try:
+            shots, blobs = _framed(await self._player.look(row.run))
+            if shots:
+                await self._store.add_looks(row.run, shots, blobs)
+                return replace(row, screenshots=shots)
+        except (HomespunError, DatabaseError) as error:
+            log.error("run %s has no pictures: %s", row.run, error)
+        except Exception:
+            log.exception("run %s has no pictures", row.run)
+        return row
+
     async def close(self, run: str) -> None:
         """Closes a run's app, if it has one."""
         if self._player is not None:
@@ -107,7 +126,7 @@ class Stage:
 
     async def _shown(self, order: Order, created: float, played: Played) -> Shown:
         figures = [Blob("image/png", figure.png) for figure in played.pictures]
-        frames = [(shot, None if shot.png is None else Blob("image/png", shot.png)) for shot in played.shots]
+        shots, blobs = _framed(played.shots)
         ran = played.execution
         row = _row(
             order,
@@ -120,13 +139,10 @@ class Stage:
             seconds=ran.seconds,
             dependencies=_table(played.dependencies),
             pictures=tuple(blob.hash for blob in figures),
-            screenshots=tuple(
-                {"at": shot.at, "blob": blob and blob.hash, "blank": shot.blank, "note": shot.note}
-                for shot, blob in frames
-            ),
+            screenshots=shots,
             notes=tuple(played.notes),
         )
-        await self._keep(row, [*figures, *(blob for _, blob in frames if blob is not None)])
+        await self._keep(row, [*figures, *blobs])
         return Shown(row, played.url)
 
     async def _keep(self, row: RunRow, blobs: Sequence[Blob]) -> None:
@@ -134,6 +150,16 @@ class Stage:
             await self._store.add_run(row, blobs)
         except DatabaseError as error:
             log.error("run %s of session %s is not kept: %s", row.run, row.session, error)
+
+
+def _framed(frames: Sequence[Frame]) -> tuple[tuple[dict[str, Any], ...], list[Blob]]:
+    """What is kept of looks at a page, and the pictures themselves."""
+    pictures = [None if frame.png is None else Blob("image/png", frame.png) for frame in frames]
+    told = tuple(
+        {"at": frame.at, "blob": blob and blob.hash, "blank": frame.blank, "note": frame.note}
+        for frame, blob in zip(frames, pictures, strict=True)
+    )
+    return told, [blob for blob in pictures if blob is not None]
 
 
 def _row(order: Order, created: float, *, notes: Sequence[str] = (), **outcome: Any) -> RunRow:

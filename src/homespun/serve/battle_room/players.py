@@ -96,6 +96,10 @@ class Player(Protocol):
         """Runs a program; its page stays open until `close_run`."""
         ...
 
+    async def look(self, run_id: str) -> Sequence[Frame]:
+        """Pictures of a run's page, taken now; none where there is none."""
+        ...
+
     async def close_run(self, run_id: str) -> None:
         """Closes a run's page."""
         ...

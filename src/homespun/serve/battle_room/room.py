@@ -64,6 +64,7 @@ class Room:
         self._contestants, self._stage, self._limits = contestants, stage, limits
         self._tasks: dict[Side, asyncio.Task[None]] = {}
         self._ready: dict[Side, tuple[float | None, Shown | None]] = {}
+        self._looks: set[asyncio.Task[None]] = set()
         self._programs = Programs(row.environment)
         self._reading = False
 
@@ -237,6 +238,17 @@ class Room:
         if shown.url is not None:
             self.urls[row.run] = shown.url
         self.feed.append("ran", side, {"turn": row.turn, "run": row.run, "edit": row.edit, "status": row.status})
+        if shown.url is not None and not row.screenshots:
+            task = asyncio.create_task(self._look(row))
+            self._looks.add(task)
+            task.add_done_callback(self._looks.discard)
+
+    async def _look(self, row: RunRow) -> None:
+        """Pictures of a page are taken once people see it: nobody waits for them."""
+        looked = await self._stage.look(row)
+        if looked is not row:
+            self.runs[row.run] = looked
+            self.feed.append("looked", row.side, {"run": row.run}, stored=False)
 
     def _order(self, side: Side, found: Found, edit: int, wanted: tuple[Dependency, ...] | None) -> Order:
         return Order(
@@ -292,6 +304,9 @@ class Room:
         """Stops what is at work, closes its apps, lets readers go."""
         self.stop(SIDES)
         await self.settled()
+        for task in self._looks:
+            task.cancel()
+        await asyncio.gather(*self._looks, return_exceptions=True)
         self.close_apps()
         self.feed.end()
         await asyncio.gather(*_closing, return_exceptions=True)

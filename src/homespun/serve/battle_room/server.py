@@ -176,6 +176,7 @@ async def parts(config: ArenaConfig, host: str, port: int, apps_port: int) -> As
             jobs=arena.limits.jobs,
             warm=arena.warm,
             looks=arena.looks,
+            look_later=True,
         )
         await browser.start(apps.socket)
         yield Parts(

@@ -73,6 +73,12 @@ arena_runs = Table(
     Column("notes", JSON, nullable=False),
     Index(None, "session", "created"),
 )
+arena_looks = Table(  # pictures of a run's page that were taken after it had been shown
+    "arena_looks",
+    metadata,
+    Column("run", Text, ForeignKey("arena_runs.run"), primary_key=True),
+    Column("screenshots", JSON, nullable=False),  # [{at, blob or null, blank}]
+)
 arena_interactions = Table(
     "arena_interactions",
     metadata,
@@ -119,4 +125,7 @@ arena_blobs = Table(
     Column("content", LargeBinary, nullable=False),
 )
 
-APPEND_ONLY = ("arena_sessions", "arena_events", "arena_runs", "arena_interactions", "arena_votes", "arena_blobs")
+APPEND_ONLY = (
+    *("arena_sessions", "arena_events", "arena_runs", "arena_looks", "arena_interactions", "arena_votes"),
+    "arena_blobs",
+)

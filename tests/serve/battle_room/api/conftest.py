@@ -68,6 +68,8 @@ class Actor:
                 yield "```python\nprint('late')\n```"
             case "leak":
                 yield "I am GPT-4, a model made by OpenAI.\n```python\nprint(1)\n```"
+            case "later":
+                yield "```html\n<!doctype html><html><body>LATER</body></html>\n```"
             case "web":
                 yield "```html\n<!doctype html><html><body>page</body></html>\n```"
             case "run":
@@ -103,8 +105,13 @@ class Stand:
 
     go: asyncio.Event = field(default_factory=asyncio.Event)
     closed: list[str] = field(default_factory=list)
+    looked: list[str] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
+
+    async def look(self, run_id: str) -> tuple[Frame, ...]:
+        self.looked.append(run_id)
+        return (Frame(0.0, PNG + b"seen"), Frame(2.0, PNG + b"later"))
 
     async def run(self, found: Found, *, run_id: str, dependencies: Any = None, on_log: Any = None) -> Played:
         self.at_once += 1
@@ -133,7 +140,9 @@ class Stand:
             execution=execution,
             url=f"http://{run_id}.localhost:8701" if app else None,
             pictures=() if app else (Frame(0.0, PNG + b"figure"),),
-            shots=(Frame(0.0, PNG + b"page"), Frame(2.0, None, note="crashed")) if app else (),
+            shots=(Frame(0.0, PNG + b"page"), Frame(2.0, None, note="crashed"))
+            if app and "LATER" not in found.code
+            else (),
             build_log="installed",
             notes=("shown in an iframe",),
             dependencies=tuple(found.dependencies if dependencies is None else dependencies),

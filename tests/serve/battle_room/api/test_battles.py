@@ -218,6 +218,23 @@ async def test_named_and_direct_sessions_know_their_names(guest):
     assert (await guest.call("POST", f"/api/sessions/{direct}/votes", vote_of()))[0] == 409
 
 
+async def test_pictures_are_taken_after_the_page_is_shown_and_kept(guest, house):
+    session = await guest.open()
+    await guest.ask(session, "later")
+    run = (await guest.state(session))["sides"]["a"]["run"]
+    async with asyncio.timeout(10):
+        while len((shots := (await guest.state(session))["sides"]["a"]["run"])["screenshots"]) < 2:
+            await asyncio.sleep(0.02)
+    assert shots["url"] == run["url"], "the page stays open meanwhile"
+    assert [shot["at"] for shot in shots["screenshots"]] == [0.0, 2.0]
+    assert (await guest.get(shots["screenshots"][1]["url"])).endswith(b"later")
+    kept = house.database.run_now(
+        lambda c: c.exec_driver_sql(f"select screenshots from arena_looks where run = '{run['run']}'").fetchall()
+    )
+    assert len(kept) == 1
+    assert sorted(house.stand.looked) == sorted(set(house.stand.looked)), "each page is looked at once"
+
+
 async def test_pages_pictures_and_what_was_done_with_them(guest, house):
     session = await guest.open()
     await guest.ask(session, "web")

@@ -58,15 +58,35 @@ async def test_what_a_program_prints_can_be_stored(store: ArenaStore, session_ro
     assert clean(("x", 1, True, None)) == ["x", 1, True, None]
 
 
+async def test_pictures_taken_later_belong_to_their_run(
+    store: ArenaStore, session_row: Sessions, run_row: Runs
+) -> None:
+    await store.save_session(session_row())
+    await store.add_run(run_row(screenshots=()))
+    picture = Blob("image/png", b"seen")
+    looks = [{"at": 2.0, "blob": picture.hash, "blank": False, "note": ""}]
+    await store.add_looks("r1", looks, [picture])
+    await store.add_looks("r1", [], [])
+    found = await store.run("r1")
+    assert found is not None
+    assert list(found.screenshots) == looks
+    assert [list(run.screenshots) for run in await store.runs("s1")] == [looks]
+    assert await store.blob(picture.hash) == picture
+    with pytest.raises(DatabaseError) as raised:
+        await store.add_looks("nobody", looks)
+    assert raised.value.refused
+
+
 async def test_rows_are_never_changed_or_taken_away(
     store: ArenaStore, database: Database, session_row: Sessions, run_row: Runs, vote_row: Votes
 ) -> None:
     await store.save_session(session_row())
     await store.add_event("s1", 1, "turn", 0.0, {})
     await store.add_run(run_row(), [Blob("image/png", b"x")])
+    await store.add_looks("r1", [{"at": 0.0, "blob": None, "blank": False, "note": "crashed"}])
     await store.add_interactions("r1", [Interaction(time=0.0, type="load")])
     await store.vote(vote_row())
-    columns = {"arena_sessions": "voter", "arena_events": "kind", "arena_runs": "code", "arena_interactions": "type",
+    columns = {"arena_looks": "run", "arena_sessions": "voter", "arena_events": "kind", "arena_runs": "code", "arena_interactions": "type",
                "arena_votes": "winner", "arena_blobs": "type"}  # fmt: skip
     assert set(columns) == set(APPEND_ONLY)
     statements = [f"UPDATE {table} SET {column} = 'b'" for table, column in columns.items()]

@@ -3,7 +3,7 @@
 
 import { get, listen, post } from "./api.js";
 
-const KINDS = ["message", "turn", "delta", "generated", "found", "no_program", "run", "log", "ran", "shown", "failed", "closed", "vote", "reveal", "ended"];
+const KINDS = ["message", "turn", "delta", "generated", "found", "no_program", "run", "log", "ran", "shown", "failed", "closed", "looked", "vote", "reveal", "ended"];
 const LOG = 200_000; // characters of a running program's log that are kept here
 export const SIDES = ["a", "b"];
 

@@ -1,9 +1,10 @@
 """The store of the battle room: sessions, events, runs, interactions, pictures and votes, which only grow."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, Select, Table, func, select
 
 from homespun.serve.store.arena.ballots import Cast
 from homespun.serve.store.arena.scribe import Scribe
@@ -23,6 +24,7 @@ from homespun.serve.store.arena_tables import (
     arena_blobs,
     arena_events,
     arena_interactions,
+    arena_looks,
     arena_runs,
     arena_sessions,
     arena_votes,
@@ -107,26 +109,46 @@ class ArenaStore:
         Raises:
             DatabaseError: there is no such session (``refused``), or the database is away.
         """
-        row = values(run)
+        await self._with_blobs(arena_runs, values(run), blobs)
+
+    async def add_looks(self, run: str, screenshots: Sequence[Mapping[str, Any]], blobs: Sequence[Blob] = ()) -> None:
+        """Keeps pictures of a run's page that were taken after the run was kept; once for a run.
+
+        Raises:
+            DatabaseError: there is no such run (``refused``), or the database is away.
+        """
+        await self._with_blobs(arena_looks, {"run": run, "screenshots": list(screenshots)}, blobs)
+
+    async def _with_blobs(self, table: Table, row: dict[str, Any], blobs: Sequence[Blob]) -> None:
         pictures = [{"hash": blob.hash, "type": blob.type, "content": blob.content} for blob in blobs]
 
         def keep(connection: Connection) -> None:
             if pictures:
                 connection.execute(insert(connection, arena_blobs).on_conflict_do_nothing(), pictures)
-            connection.execute(insert(connection, arena_runs).on_conflict_do_nothing(), row)
+            connection.execute(insert(connection, table).on_conflict_do_nothing(), row)
 
         await self._scribe.write(keep)
 
     async def run(self, run: str) -> RunRow | None:
-        """One run."""
-        found = await self._read(RunRow, select(arena_runs).where(arena_runs.c.run == run))
+        """One run, with the pictures of its page."""
+        found = await self._runs(select(arena_runs).where(arena_runs.c.run == run))
         return found[0] if found else None
 
     async def runs(self, session: str) -> list[RunRow]:
-        """Runs of a session, the oldest first."""
+        """Runs of a session, the oldest first, with the pictures of their pages."""
         columns = arena_runs.c
-        query = select(arena_runs).where(columns.session == session)
-        return await self._read(RunRow, query.order_by(columns.created, columns.run))
+        return await self._runs(
+            select(arena_runs).where(columns.session == session).order_by(columns.created, columns.run)
+        )
+
+    async def _runs(self, query: Select[Any]) -> list[RunRow]:
+        def read(connection: Connection) -> list[RunRow]:
+            rows = [RunRow(**row) for row in connection.execute(query).mappings()]
+            looks = select(arena_looks).where(arena_looks.c.run.in_([row.run for row in rows]))
+            later = {look.run: look.screenshots for look in connection.execute(looks)}
+            return [replace(row, screenshots=later[row.run]) if row.run in later else row for row in rows]
+
+        return await self._reader.run(read, read_only=True)
 
     async def add_interactions(self, run: str, records: Sequence[Interaction]) -> int:
         """Adds what a user did in a run's app; returns how many of them there are now.

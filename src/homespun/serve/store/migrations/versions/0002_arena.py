@@ -12,7 +12,10 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_TABLES = ("arena_sessions", "arena_events", "arena_runs", "arena_interactions", "arena_votes", "arena_blobs")
+_TABLES = (
+    *("arena_sessions", "arena_events", "arena_runs", "arena_looks", "arena_interactions", "arena_votes"),
+    "arena_blobs",
+)
 
 
 def upgrade() -> None:
@@ -111,6 +114,13 @@ def _runs() -> None:
         sa.ForeignKeyConstraint(["session"], ["arena_sessions.id"], name=op.f("fk_arena_runs_session")),
     )
     op.create_index(op.f("ix_arena_runs_session_created"), "arena_runs", ["session", "created"])
+    op.create_table(
+        "arena_looks",
+        sa.Column("run", sa.Text(), nullable=False),
+        sa.Column("screenshots", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("run", name=op.f("pk_arena_looks")),
+        sa.ForeignKeyConstraint(["run"], ["arena_runs.run"], name=op.f("fk_arena_looks_run")),
+    )
     op.create_table(
         "arena_interactions",
         sa.Column("run", sa.Text(), nullable=False),
