@@ -86,8 +86,15 @@ async def test_rows_are_never_changed_or_taken_away(
     await store.add_looks("r1", [{"at": 0.0, "blob": None, "blank": False, "note": "crashed"}])
     await store.add_interactions("r1", [Interaction(time=0.0, type="load")])
     await store.vote(vote_row())
-    columns = {"arena_looks": "run", "arena_sessions": "voter", "arena_events": "kind", "arena_runs": "code", "arena_interactions": "type",
-               "arena_votes": "winner", "arena_blobs": "type"}  # fmt: skip
+    columns = {
+        "arena_sessions": "voter",
+        "arena_events": "kind",
+        "arena_runs": "code",
+        "arena_looks": "run",
+        "arena_interactions": "type",
+        "arena_votes": "winner",
+        "arena_blobs": "type",
+    }
     assert set(columns) == set(APPEND_ONLY)
     statements = [f"UPDATE {table} SET {column} = 'b'" for table, column in columns.items()]
     statements += [f"DELETE FROM {table}" for table in columns]
