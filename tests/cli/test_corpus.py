@@ -39,7 +39,7 @@ def test_modes_decide_and_say_why(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize(
     ("content", "word"),
-    [("", "no rows"), ('{"url": "x", "agent": "y"}\n', "robots_txt"), ('{"robots_txt": "x", "url": "y"}\n', "agent")],
+    [("", "empty"), ('{"url": "x", "agent": "y"}\n', "robots_txt"), ('{"robots_txt": "x", "url": "y"}\n', "agent")],
 )
 def test_bad_tables_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, word: str) -> None:
     cases = tmp_path / "cases.jsonl"

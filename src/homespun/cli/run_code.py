@@ -24,7 +24,7 @@ MAX_BYTES = 1 << 20
 
 
 def run_code(
-    file: Annotated[Path, Parameter(name="FILE")],
+    file: Annotated[Path, Parameter(name="FILE", allow_leading_hyphen=True)],
     /,
     *,
     environment: Environment = "auto",

@@ -5,6 +5,7 @@ import sys
 from cyclopts import App
 
 from homespun.cli.output import Json, say, show_json, show_rows
+from homespun.errors import SandboxError
 
 app = App(
     name="sandbox", help="Install the packages that programs find installed, or see them.", help_format="plaintext"
@@ -23,7 +24,10 @@ def install(*, as_json: Json = False) -> None:
     from homespun.sandbox.jail import jail
 
     folder = templates.install(say)
-    prepare(templates.layers(), jail("bubblewrap"))
+    try:
+        prepare(templates.layers(), jail("bubblewrap"))
+    except SandboxError as error:
+        say(f"builds of pages start slower the first time: {error}")
     if as_json:
         show_json({"folder": str(folder), "installed": True})
 

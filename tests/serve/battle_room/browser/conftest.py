@@ -52,7 +52,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         log.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it stands, no other event loop can run in this process
 def chromium() -> Iterator[Browser]:
     expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
@@ -153,7 +153,7 @@ def visit(chromium: Browser, room: str) -> Iterator[Callable[..., Visit]]:
         one.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def visitor(chromium: Browser, room: str) -> Callable[[], Visit]:
     """Makes visits that outlive a test; who asks closes them."""
     return lambda: Visit(chromium, room)
