@@ -26,7 +26,7 @@ from playwright.async_api import Browser, async_playwright
 
 from homespun import data
 from homespun.sandbox.reply import Found, read_reply
-from homespun.sandbox.runner import Runner, open_runner
+from homespun.sandbox.runner import SERVED, Runner, open_runner
 from homespun.sandbox.templates import layers
 
 PIXEL = """() => { const c = document.querySelector('canvas'); if (!c || !c.width) return false;
@@ -85,7 +85,7 @@ async def bare(browser: Browser, environment: str, _: int) -> float:
         free.close()
         file = Path(folder, "program.py")
         file.write_text(program(prompt).code)
-        flags = ["--server.headless", "true", "--server.port", str(port), "--browser.gatherUsageStats", "false"]
+        flags = ["--server.headless", "true", "--server.port", str(port), "--global.developmentMode", "false"]
         words = ["-m", "streamlit", "run", str(file), *flags] if environment == "streamlit" else [str(file)]
         settings = {
             "PYTHONPATH": str(layers().python),
@@ -100,7 +100,10 @@ async def bare(browser: Browser, environment: str, _: int) -> float:
             stderr=subprocess.DEVNULL,
         )
         try:
+            deadline = time.monotonic() + 60
             while True:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise SystemExit(f"{environment} without a jail did not start")
                 try:
                     socket.create_connection(("127.0.0.1", port), 0.2).close()
                     break
@@ -113,12 +116,12 @@ async def bare(browser: Browser, environment: str, _: int) -> float:
             process.wait()
 
 
-async def repeated(take: Callable[[int], Awaitable[float]], repeats: int) -> dict[str, float]:
+async def repeated(take: Callable[[int], Awaitable[float]], repeats: int, pause: float) -> dict[str, float]:
     """Median, fastest, slowest; the first does not count."""
     taken: list[float] = []
     for number in range(repeats + 1):
         taken.append(await take(number))
-        await asyncio.sleep(SETTLE)
+        await asyncio.sleep(pause)
     counted = taken[1:]
     names = {"median_s": statistics.median(counted), "fastest_s": min(counted), "slowest_s": max(counted)}
     return {name: round(value, 3) for name, value in names.items()}
@@ -134,11 +137,15 @@ async def measure(repeats: int, chosen: list[str]) -> dict[str, object]:
             async with open_runner(cache=Path(cache), look=False, warm=True) as runner:
                 await asyncio.sleep(SETTLE)
                 for name in chosen:
-                    row = await repeated(lambda n, name=name: jailed(runner, browser, name, n), repeats)
+                    row = await repeated(
+                        lambda n, name=name: jailed(runner, browser, name, n),
+                        repeats,
+                        SETTLE if name in SERVED else 0.5,
+                    )
                     print(name, row, file=sys.stderr)
                     result[name] = {"jail": row}
             for name in {"streamlit", "gradio"} & set(chosen):
-                result[name]["bare"] = await repeated(lambda n, name=name: bare(browser, name, n), repeats)  # type: ignore[index]
+                result[name]["bare"] = await repeated(lambda n, name=name: bare(browser, name, n), repeats, 0.5)  # type: ignore[index]
         await browser.close()
     return result
 

@@ -40,7 +40,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [sys.executable, "-m", "homespun.serve.battle_room", "--config", str(settings(folder)), "--port", "0"]
     process = subprocess.Popen([*command, "--apps-port", "0"], cwd=folder, stdout=log, stderr=log)
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while not (found := re.search(r"battle room at (http://localhost:\d+)", (folder / "log").read_text())):
             assert process.poll() is None, (folder / "log").read_text()
             assert time.monotonic() < until, (folder / "log").read_text()
