@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from homespun import data
+from homespun.cli import main as cli
 
 HOMESPUN = [sys.executable, "-m", "homespun.cli.main", "run-code"]
 
@@ -70,6 +71,7 @@ def test_standard_input_time_limit_and_check(tmp_path: Path) -> None:
     assert call(tmp_path, "-", "--timeout", "1", "--check", stdin=loop).returncode == 1
 
 
+@pytest.mark.slow
 def test_dry_run_tells_what_would_be_run(tmp_path: Path) -> None:
     (tmp_path / "plot.py").write_text("import cv2\nimport numpy as np\nprint(np.zeros(2))\n")
     done = call(tmp_path, "plot.py", "--dry")
@@ -94,13 +96,20 @@ def test_dry_run_tells_what_would_be_run(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(
-    tmp_path: Path, content: bytes | None, tokens: list[str], words: list[str]
+    tmp_path: Path,
+    content: bytes | None,
+    tokens: list[str],
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    file = tmp_path / "missing.md"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOMESPUN_RUNS", str(tmp_path / "runs"))
     if content is not None:
-        file.write_bytes(content)
-    done = call(tmp_path, "missing.md", *tokens)
-    assert done.returncode == 2, done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert all(word in done.stderr for word in words), done.stderr
+        Path("missing.md").write_bytes(content)
+    assert cli.run(["run-code", "missing.md", *tokens]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1
+    assert all(word in said.err for word in words), said.err
     assert not (tmp_path / "runs").exists()

@@ -61,6 +61,7 @@ def test_a_battle_is_run_and_shown_in_the_report(tmp_path: Path) -> None:
     assert (tmp_path / "battles.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_shown_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOMESPUN_TEMPLATES", str(tmp_path / "nothing"))
     fought = battle(replace(FEW, num_battles=20, shown=("clock",)), progress=quiet, root=tmp_path)
