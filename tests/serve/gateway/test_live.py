@@ -238,7 +238,8 @@ def test_strangers_get_nothing(served):
     secret = key.rpartition("-")[2]
 
     async def run() -> None:
-        async with aiohttp.ClientSession() as session:
+        # A connection whose body was refused half-way is closed: no request may be sent on it again.
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
 
             async def status(method: str, path: str, token: str | None, **options: Any) -> int:
                 headers = {} if token is None else {"Authorization": f"Bearer {token}"}
