@@ -222,6 +222,6 @@ def _digest(*parts: Any) -> str:
 
 
 async def _vector(text: str) -> Any:
-    from homespun.router.embedding import embed
+    from homespun.models.embedding import embed
 
     return (await to_thread.run_sync(embed, [text]))[0].astype(np.float32)
