@@ -14,13 +14,14 @@ Shapes: B rows, T tokens, D width, H heads, K key heads, C channels of a head, V
 import math
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, linear, rms_norm, scaled_dot_product_attention
 
 from homespun.errors import ConfigError
+from homespun.pretrain.loss import cross_entropy
 from homespun.pretrain.xielu import XIELU
 
 
@@ -99,6 +100,14 @@ class Packed:
     def single(self) -> bool:
         """Whether every row is one document, so that a causal mask says all."""
         return bool((self.documents == self.documents[:, :1]).all())
+
+
+class Target(NamedTuple):
+    """What a step predicts: labels (B, T), what each counts (B, T), and what the sum is divided by."""
+
+    labels: Tensor
+    weights: Tensor
+    total: Tensor | None = None
 
 
 def dense_mask(documents: Tensor) -> Tensor:
@@ -224,12 +233,13 @@ class Apertus(nn.Module):
                     deviation = self.config.init / (math.sqrt(2 * self.config.layers) if last else 1.0)
                     weight.normal_(0.0, deviation, generator=generator)
 
-    def forward(self, batch: Packed, mask: Any = None) -> Tensor:
-        """Hidden states (B, T, D) after the last norm; `logits` makes scores of them.
+    def forward(self, batch: Packed, mask: Any = None, target: "Target | None" = None) -> Tensor:
+        """Hidden states (B, T, D) after the last norm; or the loss, where there is something to predict.
 
         Args:
             batch: Packed documents.
             mask: Of `dense_mask` or a BlockMask; None: rows hold one document each, plain causal attention.
+            target: Labels and what they count.
         """
         turns = torch.tensor(
             angles(self.config.channels, self.config.theta, self.config.factor), device=batch.tokens.device
@@ -239,7 +249,11 @@ class Apertus(nn.Module):
         rotary = (turned.cos().to(h.dtype), turned.sin().to(h.dtype))
         for block in self.layers:
             h = block(h, rotary, mask)
-        return self.norm(h)
+        h = self.norm(h)
+        if target is None:
+            return h
+        flat = (target.labels.flatten(), target.weights.flatten(), target.total)
+        return cross_entropy(h.flatten(0, 1), self.lm_head, *flat)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(…, D) → (…, V)."""
