@@ -8,9 +8,10 @@ import multiprocessing
 import os
 import pickle
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -38,17 +39,30 @@ Step = Callable[[int, int], None]
 """Told how many tasks are done, of how many."""
 
 
+Work = Callable[[Sequence[Task], Step], Results]
+"""Runs tasks; results come in the tasks' order, and an error of a task as it was raised there."""
+
+
 class Executor(Protocol):
     """Whatever runs tasks."""
 
-    def run(self, tasks: Sequence[Task], step: Step) -> Results:
-        """Results in the tasks' order.
+    def session(self, most: int) -> AbstractContextManager[Work]:
+        """Workers for several batches of tasks, gone when the block is left.
+
+        Args:
+            most: How many tasks there will be at a time.
 
         Raises:
             HomespunError: a task's own, as it was raised there.
             RunError: a worker died.
         """
         ...
+
+
+def run(executor: Executor, tasks: Sequence[Task], step: Step) -> Results:
+    """One batch of tasks; see `Executor.session`."""
+    with executor.session(len(tasks)) as work:
+        return work(tasks, step)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,42 +72,55 @@ class Local:
     workers: int = 0
     """0: as many as cores that this process may use."""
 
-    def run(self, tasks: Sequence[Task], step: Step) -> Results:
-        """See `Executor.run`."""
-        workers = min(self.workers or len(os.sched_getaffinity(0)), len(tasks))
+    @contextmanager
+    def session(self, most: int) -> Generator[Work]:
+        """See `Executor.session`."""
+        workers = min(self.workers or len(os.sched_getaffinity(0)), most)
         if workers <= 1:
-            done: Results = []
-            for at, task in enumerate(tasks):
-                done.append(task.function(*task.arguments))
-                step(at + 1, len(tasks))
-            return done
-        before = {name: os.environ.get(name) for name in ONE_THREAD}
-        os.environ.update(ONE_THREAD)  # spawned children read it before their libraries start threads
-        try:
-            return _pooled(tasks, workers, step)
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
+            yield _here
+            return
+        with _environment():
+            pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_alone)
+            try:
+                yield lambda tasks, step: _pooled(pool, tasks, step)
+            finally:
+                pool.shutdown(cancel_futures=True)
 
 
-def _pooled(tasks: Sequence[Task], workers: int, step: Step) -> Results:
+def _here(tasks: Sequence[Task], step: Step) -> Results:
+    done: Results = []
+    for at, task in enumerate(tasks):
+        done.append(task.function(*task.arguments))
+        step(at + 1, len(tasks))
+    return done
+
+
+def _pooled(pool: ProcessPoolExecutor, tasks: Sequence[Task], step: Step) -> Results:
     results: dict[int, Mapping[str, Any]] = {}
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_alone) as pool:
+    try:
         waiting = {pool.submit(task.function, *task.arguments): at for at, task in enumerate(tasks)}
-        try:
-            for ended in as_completed(waiting):
-                results[waiting[ended]] = ended.result()
-                step(len(results), len(tasks))
-        except BrokenProcessPool:
-            text = "a worker died, most likely for want of memory"
-            raise RunError(text, "corpus", "the same command goes on; fewer workers, or smaller slices") from None
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for ended in as_completed(waiting):
+            results[waiting[ended]] = ended.result()
+            step(len(results), len(tasks))
+    except BrokenProcessPool:
+        text = "a worker died, most likely for want of memory"
+        raise RunError(text, "corpus", "the same command goes on; fewer workers, or smaller slices") from None
     return [results[at] for at in range(len(tasks))]
+
+
+@contextmanager
+def _environment() -> Generator[None]:
+    """`ONE_THREAD` as long as workers may be spawned: they read it before their libraries start threads."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _alone() -> None:
@@ -112,25 +139,30 @@ class OnRay:
     cpus: float = 1
     """Cores that a task asks for."""
 
-    def run(self, tasks: Sequence[Task], step: Step) -> Results:
-        """See `Executor.run`."""
+    @contextmanager
+    def session(self, most: int) -> Generator[Work]:
+        """See `Executor.session`. A cluster that was started here ends with this process, not with the session."""
         try:
             import ray
             import ray.data
         except ImportError:
             raise ConfigError("Ray is not installed", "corpus", "pip install 'homespun[ray]'") from None
-        if not tasks:
-            return []
         if not ray.is_initialized():
-            environment = {"env_vars": ONE_THREAD}
             ray.init(
                 address=self.address,
-                runtime_env=environment,
+                runtime_env={"env_vars": ONE_THREAD},
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level="ERROR",
             )
         ray.data.DataContext.get_current().enable_progress_bars = False
+        yield self._rows
+
+    def _rows(self, tasks: Sequence[Task], step: Step) -> Results:
+        import ray.data
+
+        if not tasks:
+            return []
         path = os.pathsep.join(filter(None, sys.path))
         items = [{"at": at, "task": pickle.dumps(task), "path": path} for at, task in enumerate(tasks)]
         dataset = ray.data.from_items(items, override_num_blocks=len(items)).map(_call, num_cpus=self.cpus)

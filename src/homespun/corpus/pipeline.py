@@ -83,13 +83,14 @@ def build(
             return Built(run.path, run.record.id, run.record.metrics, True)
         parts = run.path / "parts"
         _tidy(run.path)
-        tasks = [Task(gather, (corpus, at, cut, parts)) for at, cut in enumerate(shards)]
-        executor.run(tasks, lambda done, total: tell("gather", done, total))
-        if corpus.dedup:
-            shuffle(corpus.dedup, len(shards), parts, executor, lambda done, total: tell("compare", done, total))
-        thresholds = _thresholds(corpus, len(shards), run.path)
-        tasks = [Task(refine, (corpus, at, thresholds, run.path)) for at in range(len(shards))]
-        said = executor.run(tasks, lambda done, total: tell("refine", done, total))
+        with executor.session(len(shards)) as work:
+            tasks = [Task(gather, (corpus, at, cut, parts)) for at, cut in enumerate(shards)]
+            work(tasks, lambda done, total: tell("gather", done, total))
+            if corpus.dedup:
+                shuffle(corpus.dedup, len(shards), parts, work, lambda done, total: tell("compare", done, total))
+            thresholds = _thresholds(corpus, len(shards), run.path)
+            tasks = [Task(refine, (corpus, at, thresholds, run.path)) for at in range(len(shards))]
+            said = work(tasks, lambda done, total: tell("refine", done, total))
         totals = _close(corpus, shards, said, run)
     return Built(run.path, run.record.id, totals, False)
 

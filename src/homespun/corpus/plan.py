@@ -1,8 +1,8 @@
 """What a corpus is made of: sources, stages before and after deduplication, cuts, packing.
 
 A recipe is a function that returns one of these; vary it with `dataclasses.replace`. The order is that of Apertus
-(arXiv:2509.14233, section 3; systems page 1.5): what may be used at all, then what repeats, then what is good, then what
-must not be told.
+(arXiv:2509.14233, section 3; systems page 1.5): what may be used at all, then what repeats, then what is good, then
+what must not be told.
 """
 
 import dataclasses

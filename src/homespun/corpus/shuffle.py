@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from homespun.corpus.dedup import Dedup, keys, pairs, resolve
-from homespun.corpus.executors import Executor, Step, Task
+from homespun.corpus.executors import Step, Task, Work
 from homespun.corpus.shards import shard_path
 from homespun.runs.tables import atomic
 
@@ -27,21 +27,21 @@ def find_pairs(key: str, dedup: Dedup, shards: int, folder: Path) -> Mapping[str
     return {}
 
 
-def shuffle(dedup: Dedup, shards: int, folder: Path, executor: Executor, step: Step) -> None:
+def shuffle(dedup: Dedup, shards: int, folder: Path, work: Work, step: Step) -> None:
     """Finds what repeats; writes ``copies/00012.parquet`` and ``keepers/00012.parquet`` for every shard.
 
     Args:
         dedup: Settings.
         shards: How many there are.
         folder: The run's ``parts``.
-        executor: Runs the tasks.
+        work: Runs the tasks.
         step: Told about progress.
     """
     done = folder / "copies" / ".done"
     if done.exists():
         return
     names = keys(dedup)
-    executor.run([Task(find_pairs, (name, dedup, shards, folder)) for name in names], step)
+    work([Task(find_pairs, (name, dedup, shards, folder)) for name in names], step)
     found = resolve({name: folder / "pairs" / f"{name}.parquet" for name in names}, dedup)
     copies = pl.from_arrow(found)
     assert isinstance(copies, pl.DataFrame)

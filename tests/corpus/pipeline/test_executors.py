@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from homespun.corpus.executors import Executor, Local, OnRay, Task
+from homespun.corpus.executors import Executor, Local, OnRay, Task, run
 from homespun.errors import DataError, RunError
 
 TASKS = """
@@ -59,8 +59,8 @@ def test_results_come_in_order(
 ) -> None:
     made: Executor = request.getfixturevalue("ray_executor") if isinstance(executor, str) else executor
     steps: list[tuple[int, int]] = []
-    said = made.run(
-        [Task(tasks.square, (n, tmp_path)) for n in range(7)], lambda done, total: steps.append((done, total))
+    said = run(
+        made, [Task(tasks.square, (n, tmp_path)) for n in range(7)], lambda done, total: steps.append((done, total))
     )
     assert [row["square"] for row in said] == [n**2 for n in range(7)]
     assert steps == [(n + 1, 7) for n in range(7)]
@@ -73,21 +73,21 @@ def test_an_error_arrives_as_it_was_raised(
 ) -> None:
     made: Executor = request.getfixturevalue("ray_executor") if isinstance(executor, str) else executor
     with pytest.raises(DataError, match="numbers: number 1 is no table; try: tables"):
-        made.run([Task(tasks.refuse, (1,)), Task(tasks.refuse, (1,))], lambda *_: None)
+        run(made, [Task(tasks.refuse, (1,)), Task(tasks.refuse, (1,))], lambda *_: None)
 
 
 def test_a_dead_worker_is_named(tasks: Any) -> None:
     with pytest.raises(RunError, match="a worker died"):
-        Local(workers=2).run([Task(tasks.die, ()), Task(tasks.die, ())], lambda *_: None)
+        run(Local(workers=2), [Task(tasks.die, ()), Task(tasks.die, ())], lambda *_: None)
 
 
 def test_nothing_to_do() -> None:
-    assert Local(workers=2).run([], lambda *_: None) == []
+    assert run(Local(workers=2), [], lambda *_: None) == []
 
 
 def test_the_environment_is_given_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tasks: Any) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("RAYON_NUM_THREADS", raising=False)
-    Local(workers=2).run([Task(tasks.square, (n, tmp_path)) for n in range(2)], lambda *_: None)
+    run(Local(workers=2), [Task(tasks.square, (n, tmp_path)) for n in range(2)], lambda *_: None)
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert "RAYON_NUM_THREADS" not in os.environ
