@@ -49,7 +49,7 @@ async def room(port: int, state: Path, url: str) -> None:
     database = Database(url)
     limits = LimitSettings(least_seconds=0.0, address_votes_per_minute=MANY, address_votes_per_day=MANY)
     parts = Parts(arena=parse({"arena": {"limits": {"rooms": 100_000}}}).arena, contestants=shipped(), limits=limits,
-                  database=database, state=state, origins=[f"http://127.0.0.1:{port}"])  # fmt: skip
+                  database=database, state=state, origins=[f"http://127.0.0.1:{port}"], alone=True)  # fmt: skip
     async with listening(create_app(parts), "127.0.0.1", port):
         await asyncio.Event().wait()
 

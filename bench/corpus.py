@@ -29,15 +29,15 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from homespun.corpus.filters.language import Language
-from homespun.corpus.read.source import Limits, Source, read, slices
 
 from homespun.corpus.dedup import Dedup, sign
 from homespun.corpus.documents import SCHEMA, documents
 from homespun.corpus.executors import Local
+from homespun.corpus.filters.language import Language
 from homespun.corpus.filters.pii import Pii
 from homespun.corpus.pipeline import build
 from homespun.corpus.plan import Corpus
+from homespun.corpus.read.source import Limits, Source, read, slices
 from homespun.corpus.shards import ShardWriter
 from homespun.data import path
 

@@ -42,8 +42,8 @@ SEEN = {
     "pygame": ("catch", PIXEL),
 }
 """Environment → example prompt, and what shows that its program has painted."""
-SETTLE = 8.0
-"""Seconds between two runs: a waiting jail takes that long to be replaced."""
+SETTLE = 10.0
+"""Seconds between two runs: a waiting jail is replaced by then, which begins three seconds after it is taken."""
 
 
 def program(prompt: str) -> Found:

@@ -26,9 +26,9 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 
 from homespun.data import path
+from homespun.models.embedding import WIDTH, embed
 from homespun.router.cost_predictor import CostPredictor
 from homespun.router.decide import Router
-from homespun.models.embedding import WIDTH, embed
 from homespun.router.learned import LearnedConfig, Predictor
 
 ARMS, FITTED, MU = 30, 2000, 0.5

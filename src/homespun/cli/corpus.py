@@ -11,6 +11,16 @@ from homespun.errors import DataError
 app = App(
     name="corpus", help="Gather text that may be used, with a reason for every document.", help_format="plaintext"
 )
+for _name, (_place, _help) in {
+    "build": ("corpus_build:build", "Build a corpus from a recipe: judge, deduplicate, redact, write, pack."),
+    "why": ("corpus_ledger:why", "Say why a document stayed or left, and on what evidence."),
+    "report": ("corpus_ledger:report", "Tell what a corpus lost where, by filter, language and user agent."),
+    "opt-out": ("corpus_ledger:opt_out", "Take out what its owners have refused since, and name what was made of it."),
+    "tokenizer": ("corpus_tokenizer:app", "Train a tokenizer; report how evenly it serves languages."),
+    "train-head": ("corpus_heads:train_head", "Train a head that scores quality or toxicity, on your labels."),
+}.items():
+    app.command(f"homespun.cli.{_place}", name=_name, help=_help)
+
 COLUMNS = {"url": "", "agent": "", "allowed": "", "rule": "", "reason": ""}
 
 
@@ -45,3 +55,33 @@ def robots(
         return
     refused = sum(not row["allowed"] for row in rows)
     show_rows(rows, COLUMNS, title=f"{refused} of {len(rows)} refused, mode {mode}")
+
+
+RATES = {"mode": "", "agent": "", "refused": ",d", "documents": ",d", "share": ".1%"}
+
+
+@app.command
+def rates(
+    urls: Annotated[Path, Parameter(name="URLS")],
+    /,
+    *,
+    robots: Path,
+    as_json: Json = False,
+) -> None:
+    """Compare what the three ways of reading robots files would remove, for any agent and each.
+
+    Args:
+        urls: Table with a column url.
+        robots: Table of robots files: host, content; status where known.
+        as_json: Print one JSON object.
+    """
+    from homespun.corpus.filters.robots import rates
+    from homespun.corpus.filters.robots_table import RobotsTable
+    from homespun.runs.tables import read_table
+
+    found = rates(read_table(urls, {"url": "text"})["url"], RobotsTable.read(robots))
+    rows = found.to_dicts()
+    if as_json:
+        show_json({"rows": rows})
+        return
+    show_rows([row for row in rows if row["refused"] or row["agent"] == "any"], RATES)

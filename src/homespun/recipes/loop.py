@@ -1,11 +1,11 @@
-"""One whole turn of the loop: recorded answers → verdicts → confidence → outcomes → router → battles → report.
+"""One whole turn of the loop: recorded answers → verdicts → confidence → outcomes → router → battles → corpus → report.
 
 Every stage is a run of its own, so a turn that was killed goes on by the same call, and a finished one
 returns at once. A recipe is a function that returns a `Turn`; vary it with `dataclasses.replace`.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -13,8 +13,10 @@ import polars as pl
 
 from homespun import data
 from homespun.confidence import calibrate as confidence
+from homespun.corpus.plan import Corpus
 from homespun.errors import DataError
 from homespun.evals import grade as grading
+from homespun.recipes import corpora
 from homespun.recipes.battles import Battled, Battles, battle
 from homespun.records import Decision
 from homespun.router import explain, outcomes_from
@@ -126,12 +128,18 @@ class Turn:
     """Data sets that are routed together; SayCan's plans are graded but have too few usable cells to route."""
     battles: Battles | None = None
     """Battles between recorded programs; none: the stage is left out."""
+    corpus: Corpus | None = None
+    """A corpus to be built; none: the stage is left out."""
     seed: int = 0
     """Random seed of every stage."""
 
     def plan(self) -> dict[str, Any]:
         """The resolved configuration and a forecast, as JSON; recorded answers cost nothing again."""
-        config = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+        corpus = self.corpus.described() if self.corpus else None
+        config = {
+            key: str(value) if isinstance(value, Path) else value
+            for key, value in (asdict(replace(self, corpus=None)) | {"corpus": corpus}).items()
+        }
         rows = sum(pl.scan_parquet(path).select(pl.len()).collect().item() for path in (self.greedy, self.variations))
         return {"config": config, "forecast": {"completions": rows, "dollars": 0.0}}
 
@@ -145,6 +153,7 @@ def recorded() -> Turn:
         greedy=folder / "greedy.parquet",
         variations=folder / "variations.parquet",
         battles=Battles(),
+        corpus=corpora.tiny(),
     )
 
 
@@ -159,6 +168,7 @@ class Turned(NamedTuple):
     examples: list[str]
     folders: dict[str, Path]
     battles: Battled | None = None
+    corpus: corpora.Made | None = None
 
 
 def turn(config: Turn, *, watch: Watch, root: Path | None = None) -> Turned:
@@ -193,6 +203,10 @@ def turn(config: Turn, *, watch: Watch, root: Path | None = None) -> Turned:
     if config.battles is not None:
         with watch("running battles") as progress:
             fought = battle(config.battles, progress=progress, root=root)
+    gathered = None
+    if config.corpus is not None:
+        with watch("gathering a corpus") as progress:
+            gathered = corpora.make(config.corpus, progress=progress, root=root)
     folders = {"grade": greedy.folder, "calibrate": across.run, "router": router, "route": evaluated.run}
     return Turned(
         grades=greedy.rows,
@@ -201,8 +215,11 @@ def turn(config: Turn, *, watch: Watch, root: Path | None = None) -> Turned:
         routes=evaluated.rows,
         n=evaluated.n,
         examples=_examples(evaluated),
-        folders=folders | ({"battles": fought.folder} if fought is not None else {}),
+        folders=folders
+        | ({"battles": fought.folder} if fought is not None else {})
+        | ({"corpus": gathered.folder} if gathered is not None else {}),
         battles=fought,
+        corpus=gathered,
     )
 
 
@@ -228,6 +245,8 @@ def make(
     made = {"grade": "summary", "calibrate": "rows", "route": "rows"}
     if turned.battles is not None:
         made["battles"] = "ratings"
+    if turned.corpus is not None:
+        made["corpus"] = "shards"
     inputs = {stage: turned.folders[stage] / f"{table}.parquet" for stage, table in made.items()}
     tables = {"grades": turned.grades, "calibration": turned.calibration, "routes": turned.routes}
     with open_run("demo", config.name, config={"datasets": config.datasets}, inputs=inputs, root=root) as run:

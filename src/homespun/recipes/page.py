@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from homespun.recipes.battle_page import add_battles
+from homespun.recipes.corpus_page import add_corpus
 from homespun.recipes.loop import Turned
 from homespun.runs.report import Column, Page
 
@@ -68,6 +69,8 @@ def write(turned: Turned, folder: Path) -> Path:
     _grades(page, turned)
     if turned.battles is not None:
         add_battles(page, turned.battles, folder)
+    if turned.corpus is not None:
+        add_corpus(page, turned.corpus, folder)
     page.section("Where the numbers come from", "Each stage is a run: its folder holds the tables and run.json.")
     page.verbatim("\n".join(f"{stage:<10} {path}" for stage, path in turned.folders.items()))
     return page.write(folder / "report.html")
