@@ -43,7 +43,7 @@ SEEN = {
 }
 """Environment → example prompt, and what shows that its program has painted."""
 SETTLE = 10.0
-"""Seconds between two runs: a waiting jail is replaced by then, which begins three seconds after it is taken."""
+"""Seconds between two runs: a waiting jail is replaced by then, which begins two seconds after it is taken."""
 
 
 def program(prompt: str) -> Found:

@@ -85,7 +85,7 @@ def path_of(random_: random.Random) -> str:
     path = "/".join("-".join(random_.sample(WORDS, random_.randint(1, 4))) for _ in range(random_.randint(1, 3)))
     draw = random_.random()
     end = "?s=summer" if draw < 0.04 else f"?p={random_.randint(1, 9999)}&ref=rss" if draw < 0.1 else ""
-    return f"{path}{'/caf%C3%A9' if draw > 0.97 else ''}{'.html' if 0.3 < draw < 0.5 else '/'}{end}"
+    return f"{path}{'/%E6%97%A5' if draw > 0.97 else ''}{'.html' if 0.3 < draw < 0.5 else '/'}{end}"
 
 
 def web(hosts: int, urls: int) -> tuple[dict[str, Fetched], list[str]]:

@@ -6,12 +6,15 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+
+from homespun.serve.store.arena import ArenaStore
+from homespun.serve.store.database import Database
 
 
 @pytest.fixture
@@ -66,3 +69,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgresql":
         return request.getfixturevalue("postgresql_url")
     return f"sqlite:///{tmp_path}/homespun.db"
+
+
+@pytest.fixture
+async def store(database: Database) -> AsyncIterator[ArenaStore]:
+    """The battle room's store on a folder's ``database``."""
+    store = ArenaStore(database)
+    await store.start()
+    yield store
+    await store.close()

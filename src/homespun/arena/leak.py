@@ -12,7 +12,7 @@ A mention is no leak: "use the OpenAI API", "a llama on the meadow", "unlike Cha
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 FAMILIES = r"""
     (?:chat[\s-]?)?gpt(?:[\s-]?(?:\d[\w.]*|oss)(?:[\s-](?:mini|nano|turbo|pro|codex))?)?
@@ -86,11 +86,12 @@ def leaked(texts: Iterable[str], names: Sequence[str]) -> str | None:
     Returns:
         The words that tell it, at most 80 characters, or None.
     """
-    known = tuple(sorted({name.lower() for name in names if name.strip()}))
-    patterns, own = _patterns(known)
+    own = [_own(name) for name in sorted({name.lower() for name in names if name.strip()})]
+    patterns = (*(pattern for mine, _ in own for pattern in mine), *_identities())
+    named = [stem for _, stems in own for stem in stems]
     for text in texts:
         lower = text.lower()
-        stems = (*(_ASCII if lower.isascii() else _PLAIN), *own)
+        stems = (*(_ASCII if lower.isascii() else _PLAIN), *named)
         for start, end in _windows(lower, stems):
             for pattern in patterns:
                 if found := pattern.search(lower, start, end):
@@ -132,28 +133,40 @@ def _stem(form: str) -> str:
     return max(re.split(r"[\s_-]+", form), key=len)
 
 
-@lru_cache(maxsize=256)
-def _patterns(names: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], ...], tuple[str, ...]]:
-    """Patterns of what tells a name, and the stems of these names."""
-    full = [form for name in names for form in _forms(name)]
-    distinctive = [form for form in full if _distinctive(form)]
-    who = "|".join([*(_spelt(form) for form in full), _IDENTITY])
-    sources = [
-        rf"(?:{_SELF})[\s:,\"'*_`]+{_FILLER}(?:{who}){_END}",
-        rf"\bthis is\s+(?:{'|'.join(FAMILIES)})(?:\s+speaking|\s*[,.!]|\s*$)",
+@cache
+def _identities() -> tuple[re.Pattern[str], ...]:
+    """Patterns of what tells any model that is known to everybody; compiling them takes a fifth of a second."""
+    products = rf"\bthis is\s+(?:{'|'.join(FAMILIES)})(?:\s+speaking|\s*[,.!]|\s*$)"
+    made = [
         rf"{_FIRST}[^.!?\n]{{0,80}}?{_BY}(?:{'|'.join(MAKERS)}){_END}",
-        rf"\bas\s+(?!a\s|for\b){_FILLER}(?:{who}){_END}\s*,\s*(?:i|my)\b",
         rf"\bas an? (?:ai|(?:large )?(?:language )?model|assistant)\b[^.!?\n]{{0,40}}?{_BY}(?:{_IDENTITY}){_END}",
-        rf"(?:我是|我叫|我的名字是|私は|저는)\s*[^。.\n]{{0,24}}?(?:{who})",
         rf"由(?:{'|'.join(MAKERS)})[^。\n]{{0,12}}(?:开发|训练|研发|创建|推出)",
+    ]
+    return tuple(re.compile(source, re.MULTILINE) for source in (*_told(_IDENTITY), products, *made))
+
+
+@lru_cache(maxsize=2048)
+def _own(name: str) -> tuple[tuple[re.Pattern[str], ...], tuple[str, ...]]:
+    """Patterns of what tells this name, and its stems."""
+    forms = _forms(name)
+    distinctive = [form for form in forms if _distinctive(form)]
+    sources = _told("|".join(map(_spelt, forms))) if forms else []
+    if distinctive:
+        sources.append(rf"(?<![\w-])(?:{'|'.join(map(_spelt, distinctive))})(?![\w])")
+    return tuple(re.compile(source, re.MULTILINE) for source in sources), tuple(map(_stem, forms))
+
+
+def _told(who: str) -> list[str]:
+    """How somebody of these names tells it."""
+    return [
+        rf"(?:{_SELF})[\s:,\"'*_`]+{_FILLER}(?:{who}){_END}",
+        rf"\bas\s+(?!a\s|for\b){_FILLER}(?:{who}){_END}\s*,\s*(?:i|my)\b",
+        rf"(?:我是|我叫|我的名字是|私は|저는)\s*[^。.\n]{{0,24}}?(?:{who})",
         rf"{_SIGNED}[\"'*_`]*(?:{who}){_END}",
         rf"^[\s>*#/]*(?:—|–|--)\s*(?:{who})\s*$",
         rf"(?:^|[\s,!.])(?:{who}) here\s*[!,.:]",
         rf"\b(?:you are|you['’]re) (?:talking|speaking|chatting) (?:to|with)\s+{_FILLER}(?:{who}){_END}",
     ]
-    if distinctive:
-        sources.append(rf"(?<![\w-])(?:{'|'.join(map(_spelt, distinctive))})(?![\w])")
-    return tuple(re.compile(source, re.MULTILINE) for source in sources), tuple(_stem(form) for form in full)
 
 
 def _forms(name: str) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import duckdb
 import numpy as np
 
-from homespun.corpus.ledger_rules import rule, settings
+from homespun.corpus.ledger_rules import rule, settings, shown
 from homespun.corpus.shards import shard_path
 from homespun.errors import DataError, RunError
 from homespun.records import Run
@@ -119,7 +119,7 @@ def why(document: str, *, run: str | None = None, root: Path | str | None = None
             found = _find(folder, document, kind)
             if found is not None:
                 return _answer(folder, found)
-    some = ", ".join(_nearest(folders[0], document)) if document else ""
+    some = ", ".join(map(shown, _nearest(folders[0], document))) if document else ""
     hint = f"one of the nearest: {some}" if some else "its id or its URL"
     raise DataError(f"no document is called {document[:200]!r}", folders[0].name, hint)
 
@@ -197,7 +197,7 @@ def _find(folder: Path, document: str, how: How) -> dict[str, Any] | None:
         if len(rows) == 1:
             return rows[0]
         if rows:
-            some = ", ".join(sorted(row["id"] for row in rows)[:SHOWN])
+            some = ", ".join(map(shown, sorted(row["id"] for row in rows)[:SHOWN]))
             count = f"{len(rows)} documents" if len(rows) < 50 else "many documents"
             raise DataError(f"{document[:200]!r} could be {count}: {some}", folder.name, "one of these ids")
     return None

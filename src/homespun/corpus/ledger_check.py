@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from homespun.corpus.documents import EXCLUDED, SCHEMA
 from homespun.corpus.ledger import ask, database, ends, numbers
+from homespun.corpus.ledger_rules import shown
 from homespun.corpus.shards import read_json, shard_path
 from homespun.errors import DataError, RunError
 
@@ -48,7 +49,7 @@ def check(folder: Path) -> Mapping[str, int]:
             tokens += _tokens(folder, row)
     with database() as opened:
         for row in ask(folder, TWICE, {}, opened):
-            text = f"document {row['id']} is there {row['times']} times"
+            text = f"document {shown(row['id'])} is there {row['times']} times"
             raise RunError(text, folder.name, "sources whose records have ids of their own must not repeat them")
     totals = {name: int(table[name].sum()) for name in COUNTED}
     return totals | ({"tokens": tokens} if packed else {})

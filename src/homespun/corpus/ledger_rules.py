@@ -11,6 +11,8 @@ from homespun.records import Run
 
 ROBOTS = ("robots", "opt_out")
 """Filters whose evidence names user agents: ``{"agents": [...], "modes": [...]}``."""
+SIGNAL = "signal"
+"""Their reason where something else than a rule for an agent refuses."""
 OPT_OUT = "opt_out"
 """The filter of documents that were taken out of a finished run."""
 
@@ -31,6 +33,7 @@ RULES: Mapping[tuple[str, str], str] = {
     ("extract", "too_deep"): "its page is nested deeper than any page is",
     ("robots", "agent"): "its site's robots file refuses {agents}",
     ("robots", "everyone"): "its site's robots file refuses everyone",
+    ("robots", SIGNAL): "its site or its page asks not to be trained on",
     ("licence", "constituent_not_allowed"): "what it was made from has a licence that is not allowed",
     ("licence", "not_allowed"): "its licence is not among those that are allowed",
     ("licence", "provider_excluded"): "its provider is left out by name",
@@ -48,6 +51,7 @@ RULES: Mapping[tuple[str, str], str] = {
     ("sample", "sampled_out"): "the draw left it out",
     (OPT_OUT, "agent"): "its site's newer robots file refuses {agents}",
     (OPT_OUT, "everyone"): "its site's newer robots file refuses everyone",
+    (OPT_OUT, SIGNAL): "its site asks since not to be trained on",
 }
 
 
@@ -69,6 +73,12 @@ def robots_evidence(evidence: str | None) -> tuple[tuple[str, ...], tuple[str, .
     if not isinstance(said, dict):
         return (), ()
     return _words(said.get("agents")), _words(said.get("modes"))
+
+
+def shown(text: str) -> str:
+    """A text from the web as a terminal may have it: without anything that steers it, and not too long."""
+    printable = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:401])
+    return printable if len(printable) <= 400 else f"{printable[:399]}…"
 
 
 def settings(run: Run, filter_: str) -> Mapping[str, Any] | None:

@@ -1,9 +1,10 @@
 """Takes out of a finished corpus what its owners have refused since: a newer set of robots files, and a smaller corpus.
 
-Decided is by address alone: of the documents only ids, URLs, sources and languages are read. Shards of which nobody
-refuses anything are the same files under another name; the others are written again without the documents in question,
-their tokens cut out. What had left before stays out, also copies of a document that leaves now: nothing comes back.
-The old run stays as it is, and still holds the documents, as does whatever was made from it (`affected.parquet`).
+The filter that decided when the corpus was built decides again, by addresses alone: of the documents only ids and URLs
+are read. Shards of which nobody refuses anything are the same files under another name; the others are written again
+without the documents in question, their tokens cut out. What had left before stays out, also copies of a document that
+leaves now: nothing comes back. The old run stays as it is, and still holds the documents, as does whatever was made
+from it (`affected.parquet`).
 """
 
 import dataclasses
@@ -17,27 +18,32 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import polars as pl
+import pyarrow.parquet as pq
 
+from homespun.corpus.documents import VERDICT, documents
 from homespun.corpus.executors import Executor, Local, Task
 from homespun.corpus.executors import run as work_off
+from homespun.corpus.filters.robots import Robots
+from homespun.corpus.filters.signals import Signal
 from homespun.corpus.ledger import corpus_folder, numbers
 from homespun.corpus.ledger_check import check, shards_table
 from homespun.corpus.ledger_rules import OPT_OUT
 from homespun.corpus.lineage import Lineage, Made
 from homespun.corpus.opt_out_affected import made_from, places
 from homespun.corpus.opt_out_cut import cut_shard, link, reindex
-from homespun.corpus.robots import MODES, Decider, Fetched, Mode, Policy
-from homespun.corpus.robots.hosts import normalised
+from homespun.corpus.robots import Policy
 from homespun.corpus.shards import shard_path
-from homespun.errors import DataError, RunError
+from homespun.errors import RunError
 from homespun.records import Run
 from homespun.runs.run import RunFolder, open_run, read_run
-from homespun.runs.tables import read_table
 
 Progress = Callable[[int, int], None]
 CARRIED = re.compile(r"(?:documents|excluded|tokens)/[A-Za-z0-9][\w.-]*|[A-Za-z0-9][\w-]*\.json")
 INDEX = "tokens/index.json"
 ENDING = "-opted-out"
+POLICY = frozenset(field.name for field in dataclasses.fields(Policy))
+SITE_SIGNALS: frozenset[Signal] = frozenset({"content_signal", "ai_txt"})
+"""Signals that stand in a table of robots files."""
 REFUSED = {"row": pl.Int64, "id": pl.String, "url": pl.String, "reason": pl.String, "evidence": pl.String}
 
 
@@ -93,15 +99,15 @@ def opt_out(
     """
     folder = corpus_folder(run, root)
     old = read_run(folder)
-    policy = policy or policy_of(old)
+    stage = stage_of(old, robots, policy)
     lineage = Lineage(root)
-    with _open(old, robots, policy, root) as opened:
+    with _open(old, stage, root) as opened:
         if opened.done:
             known = pl.read_parquet(opened.path / "affected.parquet")
             _, made = made_from(known, old, opened.record.id, lineage, root)
             return OptedOut(opened.path, opened.record.id, old.id, opened.record.metrics, made, True)
         check(folder)
-        refusals = refused(folder, read_robots(robots), policy)
+        refusals = refused(folder, stage)
         _tidy(opened.path)
         counts = _write(old, folder, opened.path, refusals, executor or Local(), progress)
         table = _shards(folder, counts)
@@ -114,79 +120,61 @@ def opt_out(
     return OptedOut(opened.path, opened.record.id, old.id, totals, made, False)
 
 
-def policy_of(run: Run) -> Policy:
-    """How a corpus decided about robots files; as released data should, if it didn't."""
+def stage_of(run: Run, robots: Path, policy: Policy | None = None) -> Robots:
+    """The filter of robots files as a corpus had it, with newer files; as released data should have it, if it had none.
+
+    Signals that pages themselves gave were heard when they were read; only those of whole sites are asked for again.
+
+    Args:
+        run: The corpus's record.
+        robots: The newer files.
+        policy: How to decide instead.
+    """
     stages = [stage for stage in run.config.get("gather") or () if stage.get("stage") == "robots"]
-    said: Any = stages[0].get("policy") if stages else (run.config.get(OPT_OUT) or {}).get("policy")
-    if not isinstance(said, dict):
-        return Policy()
-    known: dict[str, Any] = {f.name: said[f.name] for f in dataclasses.fields(Policy) if f.name in said}
+    said: Any = stages[0] if stages else run.config.get(OPT_OUT) or {}
+    known: dict[str, Any] = {name: value for name, value in (said.get("policy") or {}).items() if name in POLICY}
     if "agents" in known:
         known["agents"] = tuple(known["agents"])
-    return Policy(**known)
+    signals = SITE_SIGNALS.intersection(said.get("signals") or ())
+    return Robots(table=robots, policy=policy or Policy(**known), signals=signals)
 
 
-def read_robots(path: Path) -> dict[str, Fetched]:
-    """Robots files by normalised host; of several for one host the one fetched last, and of these the last row.
-
-    Raises:
-        DataError: the table is unreadable, or has no such columns.
-    """
-    table = read_table(path, {"host": "text"}, {"content": "any", "status": "count", "fetched": "text"})
-    if "content" not in table.columns:
-        raise DataError("missing column 'content'", str(path), "the text of each host's robots file, or null")
-    if table["content"].dtype not in (pl.String, pl.Binary, pl.Null):
-        raise DataError(f"holds {table['content'].dtype}", f"{path}, column 'content'", "text, or bytes as they came")
-    if "fetched" in table.columns:
-        table = table.sort("fetched", nulls_last=False, maintain_order=True)
-    status = table["status"].cast(pl.Int64) if "status" in table.columns else pl.Series([None] * len(table))
-    return {
-        normalised(host): Fetched(content, code)
-        for host, content, code in zip(table["host"], table["content"], status, strict=True)
-    }
-
-
-def refused(folder: Path, files: Mapping[str, Fetched], policy: Policy) -> Refusals:
-    """Which documents of a corpus robots files refuse.
+def refused(folder: Path, stage: Robots) -> Refusals:
+    """Which documents of a corpus a filter of robots files takes out, by their addresses alone.
 
     Args:
         folder: The corpus.
-        files: Robots files by host.
-        policy: How to decide.
+        stage: The filter.
+
+    Raises:
+        DataError: its table cannot be read.
     """
-    own = Decider(files, policy)
-    modes: dict[Mode, Decider] = {mode: Decider(files, dataclasses.replace(policy, mode=mode)) for mode in MODES}
+    judge = stage.open()
     found: dict[int, pl.DataFrame] = {}
     for shard in numbers(folder):
-        table = pl.read_parquet(shard_path(folder, "documents", shard), columns=["id", "url"])
-        hit = table.with_row_index("row").with_columns(mask=own.masks(table["url"])).filter(pl.col("mask") != 0)
-        if not len(hit):
-            continue
-        refuses = {mode: decider.masks(hit["url"]).to_list() for mode, decider in modes.items()}
-        said = [_evidence(mask, policy, [m for m in MODES if refuses[m][at]]) for at, mask in enumerate(hit["mask"])]
-        rows = hit.with_columns(
-            reason=pl.Series([reason for reason, _ in said], dtype=pl.String),
-            evidence=pl.Series([evidence for _, evidence in said], dtype=pl.String),
-        )
-        found[shard] = rows.select(pl.col(name).cast(kind) for name, kind in REFUSED.items())
+        table = pq.read_table(shard_path(folder, "documents", shard), columns=["id", "url"])
+        said = judge(documents({name: table[name] for name in table.column_names}))
+        rows = pl.DataFrame({name: pl.from_arrow(said[name]) for name in ("id", "url", *VERDICT.names)})
+        hit = rows.with_row_index("row").filter(pl.col("reason").is_not_null())
+        if len(hit):
+            found[shard] = hit.select(pl.col(name).cast(kind) for name, kind in REFUSED.items())
     return Refusals(shards=found)
 
 
-def _evidence(mask: int, policy: Policy, modes: Sequence[str]) -> tuple[str, str]:
-    """Reason and evidence, in the words of the robots filter."""
-    agents = [agent for at, agent in enumerate(policy.agents) if mask >> at & 1]
-    return "everyone" if agents == ["*"] else "agent", json.dumps({"agents": agents, "modes": list(modes)})
+def described(stage: Robots) -> dict[str, Any]:
+    """How robots files are read, for the run's record."""
+    return {"policy": dataclasses.asdict(stage.policy), "signals": sorted(stage.signals)}
 
 
-def _open(old: Run, robots: Path, policy: Policy, root: Path | str | None) -> RunFolder:
-    """The new run's folder, unopened: named by the old run's contents, the robots files and the policy."""
+def _open(old: Run, stage: Robots, root: Path | str | None) -> RunFolder:
+    """The new run's folder, unopened: named by the old run's contents, the robots files and how they are read."""
     carried = _carried(old)
     digest = hashlib.sha256(json.dumps(carried, sort_keys=True).encode()).hexdigest()
     before = [name for name in old.config.get("stages") or () if name != OPT_OUT]
-    said = {"run": old.id, "outputs": digest, "policy": dataclasses.asdict(policy)}
+    said = {"run": old.id, "outputs": digest, **described(stage)}
     config = {**old.config, "stages": [*before, OPT_OUT], OPT_OUT: said}
     name = old.name.removesuffix(ENDING) + ENDING
-    opened = open_run("corpus", name, config=config, inputs={"robots": robots}, seed=old.seed, root=root)
+    opened = open_run("corpus", name, config=config, inputs={"robots": stage.table}, seed=old.seed, root=root)
     inputs = opened.record.inputs | {f"{old.id}/{name}": content for name, content in carried.items()}
     opened.record = opened.record.model_copy(update={"inputs": inputs})
     return opened

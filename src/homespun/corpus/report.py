@@ -16,7 +16,7 @@ import polars as pl
 
 from homespun.corpus.ledger import ends, numbers
 from homespun.corpus.ledger_check import check
-from homespun.corpus.ledger_rules import ROBOTS, robots_evidence
+from homespun.corpus.ledger_rules import ROBOTS, SIGNAL, robots_evidence
 from homespun.corpus.robots import MODES
 from homespun.corpus.shards import shard_path
 from homespun.errors import RunError
@@ -230,8 +230,8 @@ def _languages(kept: pl.DataFrame, left: pl.DataFrame, rates: _Rates) -> list[di
 
 
 def _refused(left: pl.DataFrame) -> pl.DataFrame:
-    """What robots files took, with the agents and modes of each row."""
-    rows = left.filter(pl.col("filter").is_in(ROBOTS))
+    """What robots files took by naming agents, with the agents and modes of each row."""
+    rows = left.filter(pl.col("filter").is_in(ROBOTS), pl.col("reason") != SIGNAL)
     said = [robots_evidence(evidence) for evidence in rows["evidence"]]
     return rows.with_columns(
         agents=pl.Series([list(agents) for agents, _ in said], dtype=pl.List(pl.String)),

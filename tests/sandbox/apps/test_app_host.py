@@ -160,6 +160,23 @@ def test_an_app_that_nobody_plays_with_is_closed(make_stage: Any) -> None:
     assert stage.closed[0][0] == "idle"
 
 
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHost: a\r\n"])
+def test_headers_that_never_end_are_not_waited_for(make_stage: Any, said: bytes) -> None:
+    stage = make_stage(Limits(header_seconds=0.3))
+
+    async def drip() -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", stage.host.port)
+        writer.write(said)
+        answer = asyncio.create_task(reader.read())
+        while not answer.done():
+            await asyncio.sleep(0.05)
+            writer.write(b"X-More: 1\r\n" if said else b"")
+        writer.close()
+        return answer.result()
+
+    assert stage.run(drip()) == b""
+
+
 async def until(condition: Any) -> None:
     while not condition():
         await asyncio.sleep(0.02)

@@ -94,7 +94,7 @@ class AppHost:
             partial(self._answer, inner=inner),
             handler_cancellation=True,  # a visitor who leaves ends an endless answer
             access_log=None,
-            keepalive_timeout=30.0,
+            keepalive_timeout=self._limits.header_seconds,  # aiohttp holds the first request's headers to it too
             auto_decompress=False,
         )
         runner = web.ServerRunner(server, shutdown_timeout=1.0)

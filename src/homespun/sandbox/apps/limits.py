@@ -13,6 +13,8 @@ class Limits:
     """An app that nobody has asked anything for so long is closed."""
     connections: int = 64
     """Requests under way at once, WebSockets included, for one app."""
+    header_seconds: float = 30.0
+    """How long a visitor's connection may idle, or take over the headers of a request."""
     request_bytes: int = 64 << 20
     """Largest body of a request."""
     answer_bytes: int = 256 << 20

@@ -16,6 +16,7 @@ from homespun.sandbox.apps import headers as rules
 from homespun.sandbox.apps import logger, markup, pages, sockets
 from homespun.sandbox.apps.limits import Limits
 from homespun.sandbox.apps.shelf import State
+from homespun.sandbox.apps.shipped import Shipped
 from homespun.sandbox.environments.types import Service
 from homespun.sandbox.jail.inlet import Inlet
 
@@ -56,6 +57,7 @@ class ServiceHandler:
 
     def __init__(self, service: Service, origin: str, limits: Limits, *, trustworthy: bool) -> None:
         self._running, self._inlet = service.running, service.inlet
+        self._shipped = Shipped(service.shipped)
         self._origin, self._limits, self._trustworthy = origin, limits, trustworthy
         self._cookies: set[str] = set()
         self._session = aiohttp.ClientSession(
@@ -85,6 +87,8 @@ class ServiceHandler:
             return pages.told(405, "The app cannot be asked that way.", headers)
         if not self._running.alive:
             return pages.told(502, "The program has ended, so its app is gone. Run it again to play on.", headers)
+        if (file := self._shipped.answer(request, headers)) is not None:
+            return file
         sent = rules.to_app(request.headers, self._origin, self._cookies)
         try:
             if request.method == "GET" and request.headers.get("Upgrade", "").lower() == "websocket":
@@ -167,9 +171,9 @@ class ServiceHandler:
         insertion: markup.Insertion | None,
     ) -> None:
         """Passes the body on as it comes; the app waits while the visitor is slow. What breaks off, breaks off."""
-        await response.prepare(request)
         size = 0
         try:
+            await response.prepare(request)
             async for piece in answer.content.iter_any():
                 size += len(piece)
                 if size > self._limits.answer_bytes:

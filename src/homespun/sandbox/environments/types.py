@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 PYTHON_PACKAGES = "/deps/packages"
 """Where the warm Python packages are inside; on PYTHONPATH, after the job's own. Gradio wants two folders above it."""
+FONTS = ".matplotlib"
+"""Folder among the warm Python packages with Matplotlib's list of the system's fonts."""
 NODE_MODULES = "/node_modules"
 """Where the warm npm packages are inside: at the root, so that every file finds them by Node's own rule."""
 OWN_PYTHON = "/deps/python"
@@ -64,6 +66,8 @@ class Service:
 
     inlet: "Inlet"
     running: Running
+    shipped: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    """Folders of the warm packages with what its library ships for browsers, by the start of their addresses."""
 
 
 @dataclass(frozen=True, kw_only=True)

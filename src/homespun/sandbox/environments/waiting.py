@@ -9,7 +9,8 @@ import json
 import socket
 import threading
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,9 @@ RUNNER = "/sandbox"
 IDLE_SECONDS = 3600.0
 """How long a job may wait for its program, beside the time that it may serve it."""
 LONGEST_WORD = 1 << 16
+REST_SECONDS = 2.0
+"""Between a job's being taken and the start of the next: loading a library takes a processor for a second or two, just
+when the page of the app that was taken is being drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +43,24 @@ class Kind:
     """An app that has not answered by then never will."""
     memory_mb: int = 1024
     """What the library needs at least, MiB."""
+    shipped: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Where what it ships for browsers lies among the packages, by the start of the addresses."""
+
+    def folders(self, layers: Layers) -> dict[str, Path]:
+        """The same as folders; none for a program that brought a version of its own."""
+        if layers.own_python is not None and (layers.own_python / self.name).exists():
+            return {}
+        return {start: layers.python / place for start, place in self.shipped.items()}
 
 
-STREAMLIT = Kind(name="streamlit", module="streamlit_app", port=8501)
-GRADIO = Kind(name="gradio", module="gradio_app", port=7860, start_seconds=60.0)
+STREAMLIT = Kind(name="streamlit", module="streamlit_app", port=8501, shipped={"/static/": "streamlit/static/static"})
+GRADIO = Kind(
+    name="gradio",
+    module="gradio_app",
+    port=7860,
+    start_seconds=60.0,
+    shipped={f"/{name}/": f"gradio/templates/frontend/{name}" for name in ("assets", "static")},
+)
 PYGAME = Kind(name="pygame", module="pygame_app", port=8080, memory_mb=512)
 
 
@@ -76,7 +94,7 @@ class Waiting:
         Raises:
             SandboxError: the jail cannot be had.
         """
-        self.kind = kind
+        self.kind, self._folders = kind, kind.folders(layers)
         self.inlet = Inlet()
         life = replace(
             bounds,
@@ -111,7 +129,7 @@ class Waiting:
         passed = time.monotonic() - started
         if word is not None:
             out, error = self.running.said()
-            app = Service(inlet=self.inlet, running=self.running)
+            app = Service(inlet=self.inlet, running=self.running, shipped=self._folders)
             return Ran(status="ok", stdout=out, stderr=error, seconds=passed, app=app, notes=word)
         if self.running.alive and passed >= seconds:
             outcome = self.close()
@@ -146,7 +164,7 @@ class Waiting:
 
 
 class Warm:
-    """Waiting jobs, one per kind, each replaced as soon as it is taken.
+    """Waiting jobs, one per kind, each replaced `REST_SECONDS` after it is taken.
 
     Only programs that need no packages of their own, in the same jail and within the same bounds, can have one.
 
@@ -162,7 +180,7 @@ class Warm:
     ) -> None:
         self._layers, self._jail, self._bounds = layers, jail, bounds
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = threading.Event()
         self._waiting: dict[str, Waiting] = {}
         self._starting: list[threading.Thread] = []
         for kind in kinds:
@@ -185,7 +203,7 @@ class Warm:
     def close(self) -> None:
         """Ends all that wait."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
             starting, self._starting = self._starting, []
         for thread in starting:
             thread.join()
@@ -201,11 +219,15 @@ class Warm:
         self.close()
 
     def _replace(self, kind: Kind) -> None:
-        thread = threading.Thread(target=self._put, args=(kind,), daemon=True)
+        thread = threading.Thread(target=self._put_later, args=(kind,), daemon=True)
         with self._lock:
-            if not self._closed:
+            if not self._closed.is_set():
                 self._starting = [*(one for one in self._starting if one.is_alive()), thread]
                 thread.start()
+
+    def _put_later(self, kind: Kind) -> None:
+        if not self._closed.wait(REST_SECONDS):
+            self._put(kind)
 
     def _put(self, kind: Kind) -> None:
         try:
@@ -213,7 +235,7 @@ class Warm:
         except SandboxError:
             return
         with self._lock:
-            if not self._closed and kind.name not in self._waiting:
+            if not self._closed.is_set() and kind.name not in self._waiting:
                 self._waiting[kind.name] = waiting
                 return
         waiting.close()

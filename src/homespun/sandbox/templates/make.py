@@ -21,7 +21,7 @@ from py_compile import PycInvalidationMode
 from homespun.errors import SandboxError
 from homespun.sandbox.environments.types import PYTHON_PACKAGES
 from homespun.sandbox.jail.system import node_folder
-from homespun.sandbox.templates import place
+from homespun.sandbox.templates import fonts, place
 
 NEEDED_MB = 3_000
 """Free space that an install needs at its height, MB."""
@@ -54,6 +54,7 @@ def install(progress: Progress) -> Path:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             if not (wanted / place.STAMP).exists():
                 _make(wanted, progress)
+            fonts.make(wanted / "python")
     except OSError as error:
         raise _failure(error.strerror or str(error), wanted.parent, error.errno == errno.ENOSPC) from error
     progress(f"ready: {wanted}")

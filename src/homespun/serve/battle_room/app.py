@@ -1,5 +1,6 @@
 """`create_app` puts the battle room together as one ASGI application; `Parts` is what it is put together from."""
 
+import gc
 import logging
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -15,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from homespun.serve.battle_room import pages
+from homespun.serve.battle_room import evidence, pages
 from homespun.serve.battle_room.api import SessionApi, answer
 from homespun.serve.battle_room.config import Arena
 from homespun.serve.battle_room.contestants_types import Contestant
@@ -33,6 +34,8 @@ from homespun.serve.store.arena import ArenaStore, VoteRefused
 from homespun.serve.store.database import Database, DatabaseError
 
 log = logging.getLogger("homespun.arena")
+YOUNG = 20_000
+"""Objects made between two looks for garbage among the newest; Python's 700 are made by two votes."""
 
 
 class _Id(Convertor[str]):
@@ -99,6 +102,10 @@ class Parts:
     limits: LimitSettings = field(default_factory=LimitSettings)
     """How often somebody may open sessions and vote."""
     board: BoardSettings = field(default_factory=BoardSettings)
+    alone: bool = False
+    """The process is the room's alone: what is there when it has started is never looked through for garbage again.
+    There are 300,000 objects in what is imported; the collector would stop all voters for a tenth of a second, often
+    just when many come."""
 
 
 def create_app(parts: Parts) -> ASGIApp:
@@ -154,6 +161,7 @@ def _desk(parts: Parts) -> Desk:
 @asynccontextmanager
 async def _life(parts: Parts, desk: Desk) -> AsyncGenerator[None]:
     async with AsyncExitStack() as stack:
+        warm = evidence.warm([name for one in parts.contestants for name in (one.name, one.title)])
         await desk.store.start()
         stack.push_async_callback(desk.store.close)
         await desk.limits.load(desk.store)
@@ -161,6 +169,11 @@ async def _life(parts: Parts, desk: Desk) -> AsyncGenerator[None]:
         stack.push_async_callback(desk.board.close)
         await desk.rooms.start()
         stack.push_async_callback(desk.rooms.close)
+        await warm
+        if parts.alone:
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(YOUNG)
         yield
 
 

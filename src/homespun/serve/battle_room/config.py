@@ -5,13 +5,11 @@ contestants that ship take part.
 """
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from homespun.errors import ConfigError
 from homespun.records import Sampling
 from homespun.serve.gateway import config as gateway
 from homespun.serve.gateway.config import GatewayConfig, Name, Seconds, Section
@@ -135,18 +133,7 @@ def load(path: Path | None = None) -> ArenaConfig:
     Raises:
         ConfigError: the file is not there, no TOML, or says something wrong; one line with the place of it.
     """
-    if path is None:
-        here = Path("homespun.toml")
-        if not here.is_file():
-            return parse({})
-        path = here
-    try:
-        content = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise ConfigError(error.strerror or "cannot be read", str(path), "homespun arena --config FILE") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"no TOML: {error}", str(path), "toml.io tells how it is written") from None
-    return parse(content, str(path))
+    return parse(*gateway.read_file(path, "homespun arena"))
 
 
 def parse(content: dict[str, Any], where: str = "homespun.toml") -> ArenaConfig:
@@ -160,9 +147,4 @@ def parse(content: dict[str, Any], where: str = "homespun.toml") -> ArenaConfig:
     try:
         return ArenaConfig.model_validate({"arena": content.get("arena", {}), "gateway": served})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        what = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            what = f"unknown setting {place.rpartition('.')[2]!r}"
-        raise ConfigError(what, f"{where}: {place}" if place else where, "docs/guide/arena.md") from None
+        raise gateway.fault(error, where, "docs/guide/arena.md") from None

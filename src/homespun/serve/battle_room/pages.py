@@ -1,6 +1,7 @@
 """The page and its files, read once; and the headers that bind the page.
 
 The policy lets it run its own files only, load nothing from elsewhere, and frame nothing but the programs' origins.
+Nor may a script of ours make markup or code of a text: where one tried, the browser would refuse (trusted types).
 """
 
 from importlib import resources
@@ -21,6 +22,8 @@ KINDS = {
     "LICENCES": "text/plain; charset=utf-8",
 }
 PAGE = "index.html"
+SHARED = "nodes.js"
+"""A file of the gateway's dashboard that the page uses too."""
 
 
 def headers(frames: str) -> dict[str, str]:
@@ -32,7 +35,7 @@ def headers(frames: str) -> dict[str, str]:
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "
         f"connect-src 'self'; frame-src {frames}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-        "object-src 'none'"
+        "object-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
     return {
         "Content-Security-Policy": policy,
@@ -60,6 +63,8 @@ class Pages:
 
     def __init__(self) -> None:
         self._files = _read(resources.files("homespun.serve.battle_room").joinpath("static"))
+        dashboard = resources.files("homespun.serve.gateway.dashboard").joinpath("static")
+        self._files[SHARED] = dashboard.joinpath(SHARED).read_bytes()
 
     async def page(self, request: Request) -> Response:
         """The page, whatever session its address names."""

@@ -16,6 +16,7 @@ from homespun.records import Sampling
 from homespun.sandbox.reply import Dependency, Found, NoProgram
 from homespun.serve.battle_room.config import Limits
 from homespun.serve.battle_room.contestants_types import Contestant
+from homespun.serve.battle_room.evidence import Evidence, Subject, Witness
 from homespun.serve.battle_room.executions import Order, Shown, Stage
 from homespun.serve.battle_room.feed import Feed
 from homespun.serve.battle_room.generation import Answer, answer, conversation
@@ -59,6 +60,8 @@ class Room:
         """Origins of the apps that are open, by run."""
         self.lock = asyncio.Lock()
         """Held while its models are drawn, and while a vote is given."""
+        self.witness = Witness()
+        """Finds out what a vote is kept with, ahead of it."""
         self.looked = time.monotonic()
         """When anybody looked last."""
         self._contestants, self._stage, self._limits = contestants, stage, limits
@@ -171,7 +174,7 @@ class Room:
                 shown = await self._run(side, turn, answered.text)
         except asyncio.CancelledError:
             self.feed.append("failed", side, {"turn": turn, "message": "Stopped."})
-        except Exception:
+        except Exception:  # whatever it is: the gate must open, and the trace is in the log
             log.exception("session %s, side %s", self.row.id, side)
             self.feed.append("failed", side, {"turn": turn, "message": "The server failed here; regenerate."})
         finally:
@@ -215,6 +218,7 @@ class Room:
         for each, (_, shown) in sorted(ready.items()):
             if shown is not None:
                 self._show(each, shown)
+        self.look_ahead()
 
     # --- programs --------------------------------------------------------------------------------------------------
 
@@ -231,6 +235,7 @@ class Room:
         shown = await self._stage.play(order, say)
         self._close_later(self.state.pane(order.side).run)
         self._show(order.side, shown)
+        self.look_ahead()
 
     def _show(self, side: Side, shown: Shown) -> None:
         row = shown.row
@@ -249,6 +254,7 @@ class Room:
         if looked is not row:
             self.runs[row.run] = looked
             self.feed.append("looked", row.side, {"run": row.run}, stored=False)
+            self.look_ahead()
 
     def _order(self, side: Side, found: Found, edit: int, wanted: tuple[Dependency, ...] | None) -> Order:
         return Order(
@@ -261,6 +267,31 @@ class Room:
             found=found,
             dependencies=wanted,
         )
+
+    # --- what a vote is about --------------------------------------------------------------------------------------
+
+    def subject(self) -> Subject:
+        """The session as a vote would find it."""
+        panes = self.state.a, self.state.b
+        named = {"a": self.row.model_a, "b": self.row.model_b or ""}
+        titles = [one.title if (one := self._contestants.get(side)) else named[side] for side in SIDES]
+        return Subject(
+            mode=self.row.mode,
+            a=self._evidence("a", self.row.model_a),
+            b=self._evidence("b", self.row.model_b or ""),
+            prompts=tuple(turn.user for turn in max(panes, key=lambda pane: len(pane.turns)).turns),
+            names=tuple(titles),
+        )
+
+    def _evidence(self, side: Side, model: str) -> Evidence:
+        pane = self.state.pane(side)
+        run = self.runs.get(pane.run) if pane.run is not None else None
+        return Evidence(model=model, replies=tuple(turn.reply for turn in pane.turns), run=run)
+
+    def look_ahead(self) -> None:
+        """Has what a vote would be kept with found out, if there may be one now."""
+        if self.row.mode != "direct" and self.state.can_vote:
+            self.witness.look(self.subject())
 
     # --- apps and the end ------------------------------------------------------------------------------------------
 

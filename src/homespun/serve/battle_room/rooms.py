@@ -197,6 +197,7 @@ class Rooms:
         feed = Feed(session, self._store, await self._store.events(session))
         recover(feed, runs)
         room = self._rooms[session] = self._room(row, feed, runs)
+        room.look_ahead()
         return room
 
     # --- looking after them ----------------------------------------------------------------------------------------

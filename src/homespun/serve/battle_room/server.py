@@ -189,6 +189,7 @@ async def parts(config: ArenaConfig, host: str, port: int, apps_port: int) -> As
             player=runner,
             picture=browser.picture_of,
             closings=closings,
+            alone=True,
         )
     finally:
         if runner is not None:

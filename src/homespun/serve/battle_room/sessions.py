@@ -114,16 +114,16 @@ def fold(events: Iterable[Event], state: State | None = None) -> State:
 
 def step(state: State, event: Event) -> State:
     """The state after one more event; kinds that it doesn't know change nothing but its number."""
-    state = replace(state, last=event.number)
     body, side = event.body, event.side
+    if event.kind == "vote":
+        return replace(state, last=event.number, vote=body)
+    if event.kind == "reveal":
+        return replace(state, last=event.number, reveal=body)
+    state = replace(state, last=event.number)
     if event.kind == "turn":
         return _turn(state, body)
     if event.kind == "shown":
         return _shown(state, body, event.time)
-    if event.kind == "vote":
-        return replace(state, vote=body)
-    if event.kind == "reveal":
-        return replace(state, reveal=body)
     if side is None:
         return state
     if event.kind == "ran":

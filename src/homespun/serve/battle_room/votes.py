@@ -1,6 +1,6 @@
 """A vote, from the body of a request to its receipt: checked, held against the limits, and kept.
 
-What makes it void, or what could sway it, is found out here and stored with it, so that a ranking needs only votes.
+What makes it void, or what could sway it (`evidence`), is stored with it, so that a ranking needs only votes.
 """
 
 import asyncio
@@ -8,20 +8,15 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-from homespun.arena.covariates import natural_language, of_run
-from homespun.arena.leak import leaked
+from homespun.serve.battle_room.evidence import Findings, Subject, findings
 from homespun.serve.battle_room.limits import Limits
-from homespun.serve.store.arena import ArenaStore, Event, Receipt, RunRow, SessionRow, Vote, VoteRefused
+from homespun.serve.store.arena import ArenaStore, Event, Receipt, SessionRow, Vote, VoteRefused
 from homespun.serve.store.arena.types import WINNERS, Winner
 
-__all__ = ["ASPECTS", "Ballot", "Ballots", "Choice", "Evidence", "leaked"]
-
 ASPECTS = ("correctness", "efficiency", "explainability", "maintainability", "ui_ux_design")
-INLINE = 20_000
-"""Characters of replies that are looked at on the event loop, in less than a millisecond."""
 REASON = 4000
 """Characters of a rationale."""
 _FIELDS = {"id", "winner", "aspects", "reason"}
@@ -89,32 +84,20 @@ def _reason(value: object) -> str | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """One side of a battle."""
-
-    model: str
-    replies: Sequence[str]
-    run: RunRow | None = None
-    """Shown last."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Ballot:
     """A vote and what it is about."""
 
     choice: Choice
     session: SessionRow
-    a: Evidence
-    b: Evidence
-    prompts: Sequence[str]
+    subject: Subject
+    findings: Findings | None = None
+    """On the subject; None: they are still to be found."""
     voter: str
     """Hash, as the next."""
     address: str
     shown: float | None
     """When both answers were to be seen, seconds since 1970."""
     topic: str | None = None
-    names: Sequence[str] = ()
-    """Titles by which the contestants are known beside their ids."""
     prompt_hash: str | None = None
 
 
@@ -151,20 +134,20 @@ class Ballots:
         """
         if ballot.session.mode == "direct" or ballot.session.model_b is None:
             raise VoteRefused("invalid", "there is nothing to compare in direct chat")
-        now = time.time()
-        vote = _plain(ballot, ballot.session.model_b, now)
+        now, model_b = time.time(), ballot.session.model_b
         try:
             self._limits.admit_vote(ballot.voter, ballot.address, ballot.shown, now)
         except VoteRefused:
-            there = await self._store.vote_of(vote.session)
+            vote, there = _vote(ballot, model_b, now, {}), await self._store.vote_of(ballot.session.id)
             if there is None or there.id != vote.id or there.says() != vote.says():
                 raise
             return Receipt(there, repeated=True)
         taken = False
         try:
-            # A thread costs more than a short look, and 200 of them at once cost a second of waiting for each other.
-            short = sum(map(len, (*ballot.a.replies, *ballot.b.replies))) < INLINE
-            vote = _looked_at(vote, ballot) if short else await asyncio.to_thread(_looked_at, vote, ballot)
+            found = ballot.findings
+            if found is None:
+                found = await asyncio.to_thread(findings, ballot.subject)
+            vote = _vote(ballot, model_b, now, found)
             receipt = await self._store.vote(vote, () if events is None else events(vote))
             taken = not receipt.repeated
         finally:
@@ -175,7 +158,7 @@ class Ballots:
         return receipt
 
 
-def _plain(ballot: Ballot, model_b: str, now: float) -> Vote:
+def _vote(ballot: Ballot, model_b: str, now: float, found: Findings) -> Vote:
     session, choice = ballot.session, ballot.choice
     return Vote(
         id=choice.id,
@@ -192,50 +175,5 @@ def _plain(ballot: Ballot, model_b: str, now: float) -> Vote:
         topic=ballot.topic,
         prompt_hash=ballot.prompt_hash,
         propensity=session.propensity,
-    )
-
-
-def _looked_at(vote: Vote, ballot: Ballot) -> Vote:
-    """The vote with what its session tells."""
-    why = None
-    if vote.mode == "battle":
-        words = leaked((*ballot.a.replies, *ballot.b.replies), (vote.model_a, vote.model_b, *ballot.names))
-        why = None if words is None else f"a reply tells whose it is: {words!r}"
-    covariates = {
-        f"{name}_{side}": value
-        for side, evidence in (("a", ballot.a), ("b", ballot.b))
-        for name, value in covariates_of(evidence).items()
-    }
-    a, b = ballot.a.run, ballot.b.run
-    return replace(
-        vote,
-        void=why is not None,
-        why=why,
-        environment_a=a and a.environment,
-        environment_b=b and b.environment,
-        code_language_a=a and a.language,
-        code_language_b=b and b.language,
-        natural_language=natural_language(ballot.prompts[0]) if ballot.prompts else None,
-        covariates=covariates,
-    )
-
-
-def covariates_of(evidence: Evidence) -> dict[str, float | None]:
-    """The `homespun.arena.covariates.NAMES` of a side; unknown without a run."""
-    found: dict[str, float | None] = {"length": float(len(evidence.replies[-1])) if evidence.replies else 0.0}
-    run = evidence.run
-    if run is None:
-        return found
-    blanks = [bool(shot.get("blank")) for shot in run.screenshots if shot.get("blob")]
-    return {
         **found,
-        **of_run(
-            run.code,
-            run.language,
-            stderr=run.stderr,
-            dependencies=len(run.dependencies),
-            seconds=run.seconds,
-            ok=run.status == "ok",
-            blank=all(blanks) if blanks else None,
-        ),
-    }
+    )

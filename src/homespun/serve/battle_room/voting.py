@@ -1,13 +1,15 @@
 """A vote on a live session: when it may be given, what it is about, and how the log gets it in one transaction."""
 
+from functools import cache
 from typing import Any
 
 from homespun.arena.examples import examples
 from homespun.serve.battle_room import views
 from homespun.serve.battle_room.desk import Desk
+from homespun.serve.battle_room.evidence import Findings, Subject
 from homespun.serve.battle_room.room import Room, refuse
 from homespun.serve.battle_room.sessions import Side
-from homespun.serve.battle_room.votes import Ballot, Choice, Evidence
+from homespun.serve.battle_room.votes import Ballot, Choice
 from homespun.serve.store.arena import Event, Vote
 
 JSON = dict[str, Any]
@@ -36,13 +38,15 @@ async def vote(desk: Desk, room: Room, body: JSON, address: str) -> tuple[JSON, 
             raise refuse("There is nothing to vote on yet: both sides must be done.", "too_soon")
         names = views.names(room.row, desk.rooms.contestants)
         written = False
+        subject = room.subject()
+        findings = await room.witness.findings(subject)
         await room.feed.saved()
 
         def events(vote: Vote) -> list[Event]:
             return room.feed.reserve(_told(vote, names))
 
         try:
-            receipt = await desk.ballots.cast(_ballot(desk, room, choice, address, names), events)
+            receipt = await desk.ballots.cast(_ballot(desk, room, choice, address, (subject, findings)), events)
             written = not receipt.repeated
         finally:
             room.feed.settle(written=written)
@@ -60,30 +64,22 @@ def _told(vote: Vote, names: dict[Side, str]) -> list[tuple[str, JSON]]:
     return [("vote", given), ("reveal", {"names": names, "void": vote.void, "why": vote.why})]
 
 
-def _ballot(desk: Desk, room: Room, choice: Choice, address: str, names: dict[Side, str]) -> Ballot:
-    row, state = room.row, room.state
-    prompts = [turn.user for turn in (state.a.turns if len(state.a.turns) >= len(state.b.turns) else state.b.turns)]
+def _ballot(desk: Desk, room: Room, choice: Choice, address: str, about: tuple[Subject, Findings]) -> Ballot:
+    prompts = about[0].prompts
     return Ballot(
         choice=choice,
-        session=row,
-        a=_evidence(room, "a", row.model_a),
-        b=_evidence(room, "b", row.model_b or ""),
-        prompts=prompts,
-        voter=row.voter,
+        session=room.row,
+        subject=about[0],
+        findings=about[1],
+        voter=room.row.voter,
         address=address,
-        shown=state.shown,
-        topic=_topic(prompts[0]) if prompts else None,
-        names=list(names.values()),
+        shown=room.state.shown,
+        topic=_topics().get(prompts[0]) if prompts else None,
         prompt_hash=desk.identity.prompt(prompts[0]) if prompts else None,
     )
 
 
-def _evidence(room: Room, side: Side, model: str) -> Evidence:
-    pane = room.state.pane(side)
-    run = room.runs.get(pane.run) if pane.run is not None else None
-    return Evidence(model=model, replies=[turn.reply for turn in pane.turns], run=run)
-
-
-def _topic(prompt: str) -> str | None:
-    """The topic of an example; of anybody's own prompt it is unknown."""
-    return next((one.topic for one in examples() if one.prompt == prompt), None)
+@cache
+def _topics() -> dict[str, str]:
+    """The topic of each example; of anybody's own prompt it is unknown."""
+    return {one.prompt: one.topic for one in reversed(examples())}

@@ -313,18 +313,30 @@ def load(path: Path | None = None) -> GatewayConfig:
     Raises:
         ConfigError: the file is not there, no TOML, or says something wrong; one line with the place of it.
     """
+    return parse(*read_file(path, "homespun serve"))
+
+
+def read_file(path: Path | None, command: str) -> tuple[dict[str, Any], str]:
+    """What a file says, unchecked, and how it is called; without one, that of ``homespun.toml`` here, or nothing.
+
+    Args:
+        path: The file.
+        command: What reads it, for the hint.
+
+    Raises:
+        ConfigError: the file is not there, or no TOML.
+    """
     if path is None:
         here = Path("homespun.toml")
         if not here.is_file():
-            return parse({})
+            return {}, str(here)
         path = here
     try:
-        content = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text()), str(path)
     except OSError as error:
-        raise ConfigError(error.strerror or "cannot be read", str(path), "homespun serve --config FILE") from None
+        raise ConfigError(error.strerror or "cannot be read", str(path), f"{command} --config FILE") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"no TOML: {error}", str(path), "toml.io tells how it is written") from None
-    return parse(content, str(path))
 
 
 def parse(content: dict[str, Any], where: str = "homespun.toml") -> GatewayConfig:
@@ -336,14 +348,25 @@ def parse(content: dict[str, Any], where: str = "homespun.toml") -> GatewayConfi
     try:
         config = GatewayConfig.model_validate(content if content.get("target") else _completed(content))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        what = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            what = f"unknown setting {place.rpartition('.')[2]!r}"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise ConfigError(f"{what}{more}", f"{where}: {place}" if place else where, "docs/guide/gateway.md") from None
+        raise fault(error, where, "docs/guide/gateway.md") from None
     return config
+
+
+def fault(error: ValidationError, where: str, guide: str) -> ConfigError:
+    """The first of the faults in a file, in one line, and how many more there are.
+
+    Args:
+        error: All of them.
+        where: The file.
+        guide: Page of the docs that tells what may stand there.
+    """
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    what = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        what = f"unknown setting {place.rpartition('.')[2]!r}"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return ConfigError(f"{what}{more}", f"{where}: {place}" if place else where, guide)
 
 
 def _completed(content: dict[str, Any]) -> dict[str, Any]:

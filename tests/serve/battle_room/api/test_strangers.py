@@ -155,6 +155,7 @@ async def test_every_answer_is_bound_by_the_policy(guest, path):
     assert rules["script-src"] == "'self'"
     assert rules["frame-src"] == "http://*.localhost:8701"
     assert rules["frame-ancestors"] == "'none'"
+    assert rules["require-trusted-types-for"] == "'script'"
 
 
 @pytest.mark.parametrize("path", [f"{SESSION}/{'x' * 22}", f"{SESSION}/..%2f..", "/s/short", "/static/nothing.js"])

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from homespun.serve.battle_room.evidence import Evidence, Subject, covariates_of
 from homespun.serve.battle_room.limits import DAY, Limits, LimitSettings
-from homespun.serve.battle_room.votes import ASPECTS, Ballot, Ballots, Choice, Evidence, covariates_of
+from homespun.serve.battle_room.votes import ASPECTS, Ballot, Ballots, Choice
 from homespun.serve.store.arena import ArenaStore, Event, RunRow, SessionRow, VoteRefused
 from homespun.serve.store.database import Database, DatabaseError
 
@@ -27,14 +28,6 @@ def database(tmp_path: Path) -> Iterator[Database]:
     database.migrate()
     yield database
     database.close()
-
-
-@pytest.fixture
-async def store(database: Database) -> AsyncIterator[ArenaStore]:
-    store = ArenaStore(database)
-    await store.start()
-    yield store
-    await store.close()
 
 
 class Counter:
@@ -58,12 +51,17 @@ def run(side: Any, **more: Any) -> RunRow:
 
 
 def ballot(row: SessionRow, choice: Choice | None = None, **more: Any) -> Ballot:
-    fields: dict[str, Any] = {
-        "choice": choice or Choice(id=str(uuid.uuid4()), winner="a"),
-        "session": row,
+    about: dict[str, Any] = {
+        "mode": row.mode,
         "a": Evidence(model="gpt-4o", replies=["Here is a snake game."], run=run("a")),
         "b": Evidence(model="calm one", replies=["Here you are."], run=None),
         "prompts": ["Write a snake game in pygame"],
+        "names": (),
+    }
+    fields: dict[str, Any] = {
+        "choice": choice or Choice(id=str(uuid.uuid4()), winner="a"),
+        "session": row,
+        "subject": Subject(**{name: more.pop(name, value) for name, value in about.items()}),
         "voter": row.voter,
         "address": "h",
         "shown": time.time() - 60,

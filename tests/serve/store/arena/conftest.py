@@ -2,12 +2,12 @@
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from homespun.serve.store.arena import ArenaStore, RunRow, SessionRow, Vote
+from homespun.serve.store.arena import RunRow, SessionRow, Vote
 from homespun.serve.store.database import Database
 
 
@@ -17,14 +17,6 @@ def database(database_url: str) -> Iterator[Database]:
     database.migrate()
     yield database
     database.close()
-
-
-@pytest.fixture
-async def store(database: Database) -> AsyncIterator[ArenaStore]:
-    store = ArenaStore(database)
-    await store.start()
-    yield store
-    await store.close()
 
 
 @pytest.fixture

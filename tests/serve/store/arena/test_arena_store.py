@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import math
 import uuid
 from collections.abc import Callable
 
@@ -9,12 +10,50 @@ import pytest
 from sqlalchemy import Connection, text
 
 from homespun.serve.store.arena import ArenaStore, Blob, Event, Interaction, RunRow, SessionRow, Vote, VoteRefused
+from homespun.serve.store.arena.ballots import Rehearsed, rehearse
 from homespun.serve.store.arena.types import clean
 from homespun.serve.store.arena_tables import APPEND_ONLY
 from homespun.serve.store.database import Database, DatabaseError
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 Sessions, Runs, Votes = Callable[..., SessionRow], Callable[..., RunRow], Callable[..., Vote]
+
+
+async def test_a_rehearsal_keeps_nothing(store: ArenaStore, database: Database) -> None:
+    def counts(connection: Connection) -> list[int]:
+        return [connection.scalar(text(f"SELECT count(*) FROM {name}")) or 0 for name in APPEND_ONLY]
+
+    assert await database.run(counts) == [0] * len(APPEND_ONLY)  # `start` has rehearsed
+    with pytest.raises(Rehearsed):
+        await database.run(rehearse)
+    assert await database.run(counts) == [0] * len(APPEND_ONLY)
+
+
+async def test_votes_of_any_content_come_back_as_they_were_acknowledged(
+    store: ArenaStore, session_row: Sessions, vote_row: Votes
+) -> None:
+    """Many at once, with all that a text or a number can be; the events that go with them too."""
+    odd = ["", "ß 漢字 \U0001f9f6", "a\0b", "\ud800", 'it\'s "quoted" \\ {0} %s :rows $1', "\r\n\t\x01\u2028", "null"]
+    numbers = [0.1 + 0.2, 1e-300, -0.0, 1e22, math.nan, math.inf, None, 7.0]
+    given = []
+    for place, word in enumerate(odd * 2):
+        await store.save_session(session_row(f"s{place}"))
+        covariates = {f"{word}{number}": value for number, value in enumerate(numbers)}
+        more = {"reason": word, "why": word or None, "topic": word, "void": place % 2 == 0, "propensity": 0.1 * place}
+        given.append(vote_row(f"s{place}", covariates=covariates, aspects={"correctness": "tie"}, **more))
+    told = [
+        [Event(session=vote.session, number=n, time=n / 3, kind="vote", body={"text": vote.reason, "n": n, "no": None})
+         for n in (1, 2)]
+        for vote in given
+    ]  # fmt: skip
+    receipts = await asyncio.gather(*(store.vote(vote, events) for vote, events in zip(given, told, strict=True)))
+    assert {vote.id: vote for vote in await store.votes()} == {one.vote.id: one.vote for one in receipts}
+    for vote, receipt, events in zip(given, receipts, told, strict=True):
+        assert receipt.vote == dataclasses.replace(vote, **clean(dataclasses.asdict(vote)))
+        assert await store.events(vote.session) == [
+            dataclasses.replace(event, body=clean(dict(event.body))) for event in events
+        ]
+        assert (await store.vote(vote, events)).repeated
 
 
 async def test_what_goes_in_comes_out(store: ArenaStore, session_row: Sessions, run_row: Runs) -> None:

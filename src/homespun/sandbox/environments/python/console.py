@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TextIO
 
-from . import program, tests
+from . import fonts, program, tests
 from .figures import Figures
 
 FLUSH_SECONDS = 0.1
@@ -17,6 +17,7 @@ def main() -> int:
     path = os.path.join(program.WORK, os.path.basename(sys.argv[1]))
     figures = Figures()
     figures.install()
+    fonts.give()
     threading.Thread(target=_flush, args=(sys.stdout,), daemon=True).start()
     code = program.run(path)
     names = vars(sys.modules["__main__"])

@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import Iterable
 
+from . import fonts
 from .program import WORK
 
 SERVING = (
@@ -36,6 +37,7 @@ class HandOver:
     """Waits at a port for the program, writes it to the workspace."""
 
     def __init__(self, port: int) -> None:
+        fonts.give()
         with socket.create_server(("127.0.0.1", port), backlog=1) as listener:
             while True:
                 self._line, _ = listener.accept()

@@ -1,30 +1,13 @@
-// Nodes are made here and nowhere else. Text goes in as text, so what comes from models and programs cannot be markup.
+// What the page is drawn with, beside the nodes themselves, which the gateway's dashboard shares.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { byId, el } from "./nodes.js";
 
-function fill(node, attributes, children) {
-  for (const [name, value] of Object.entries(attributes ?? {})) {
-    if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else node.setAttribute(name, value === true ? "" : String(value));
-  }
-  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
-  return node;
-}
-
-export const el = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
-export const svg = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
-export const byId = (id) => document.getElementById(id);
+export { byId, chip, el, svg } from "./nodes.js";
 
 /** Sets a text only where it differs, so that nothing is announced or laid out for no reason. */
 export function put(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
-
-const SIGNS = { good: "●", warn: "▲", bad: "✕", busy: "◌", "": "○" };
-
-/** A state as a sign and a word, coloured too. */
-export const chip = (kind, word) => el("span", { class: `chip ${kind}` }, el("span", { "aria-hidden": "true" }, SIGNS[kind]), word);
 
 /** Arrow keys, Home and End move among buttons of which one is in the tab order. */
 export function roving(group, buttons, { activate = false } = {}) {

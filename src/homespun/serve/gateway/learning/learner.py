@@ -96,7 +96,7 @@ class Learner:
             return
         try:
             self._after(row, routed, text, ask)
-        except Exception:
+        except Exception:  # whatever it is: the request has been answered, and the trace is in the log
             log.exception("no labels of request %s", row.get("id"))
 
     def _after(self, row: Mapping[str, Any], routed: Routed, text: str, ask: Ask) -> None:
@@ -149,7 +149,7 @@ class Learner:
             await self.step()
         except HomespunError as error:
             log.warning("learning: %s", error)
-        except Exception:
+        except Exception:  # whatever it is: the worker goes on serving, and the trace is in the log
             log.exception("learning failed; it is tried again")
 
     async def step(self) -> bool:

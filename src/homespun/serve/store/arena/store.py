@@ -1,12 +1,13 @@
 """The store of the battle room: sessions, events, runs, interactions, pictures and votes, which only grow."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, Table, func, select
 
-from homespun.serve.store.arena.ballots import Cast
+from homespun.serve.store.arena.ballots import Cast, Rehearsed, rehearse
 from homespun.serve.store.arena.scribe import Scribe
 from homespun.serve.store.arena.types import (
     Blob,
@@ -29,7 +30,7 @@ from homespun.serve.store.arena_tables import (
     arena_sessions,
     arena_votes,
 )
-from homespun.serve.store.database import Database
+from homespun.serve.store.database import Database, DatabaseError
 from homespun.serve.store.upsert import insert
 
 Row = TypeVar("Row")
@@ -48,7 +49,9 @@ class ArenaStore:
         self._scribe = Scribe(database)
 
     async def start(self) -> None:
-        """Begins to write."""
+        """Begins to write; goes once through a vote, so that the first is as quick as any."""
+        with suppress(Rehearsed, DatabaseError):  # a database that is away is whoever's who needs it
+            await self.database.run(rehearse)
         await self._scribe.start()
 
     async def close(self) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal
 
 from homespun.errors import HomespunError
@@ -171,13 +171,22 @@ class Receipt:
 
 def values(row: Any) -> dict[str, Any]:
     """Columns of a row, fit for both databases."""
-    return {item.name: clean(getattr(row, item.name)) for item in fields(row)}
+    return {name: clean(getattr(row, name)) for name in _columns(type(row))}
+
+
+@cache
+def _columns(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(kind))
 
 
 def clean(value: Any) -> Any:
     """The same without what PostgreSQL refuses and programs print: NUL, halves of surrogate pairs, NaN."""
     if isinstance(value, str):
+        if value.isascii() and "\0" not in value:
+            return value
         return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    if value is None or isinstance(value, int):
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

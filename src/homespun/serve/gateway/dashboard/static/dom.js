@@ -1,20 +1,8 @@
-// Nodes are made here and nowhere else. Text goes in as text, so what comes from models and clients cannot be markup.
+// What the panels are drawn with, beside the nodes themselves.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { el } from "./nodes.js";
 
-function fill(node, attributes, children) {
-  for (const [name, value] of Object.entries(attributes ?? {})) {
-    if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else node.setAttribute(name, value === true ? "" : String(value));
-  }
-  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
-  return node;
-}
-
-export const el = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
-export const svg = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
-export const byId = (id) => document.getElementById(id);
+export { byId, chip, el, svg } from "./nodes.js";
 
 const shown = new WeakMap();
 
@@ -45,8 +33,3 @@ export function table(columns, rows, { label, rowAttributes = () => ({}) } = {})
     el("tr", rowAttributes(row), columns.map((c) => el("td", { "data-name": c.name, class: c.number ? "n" : "break" }, el("span", {}, c.cell(row))))));
   return el("div", { class: "scroll" }, el("table", { class: "stack", "aria-label": label }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, body)));
 }
-
-const SIGNS = { good: "●", warn: "▲", bad: "✕", "": "○" };
-
-/** A state as a sign and a word, coloured too. */
-export const chip = (kind, word) => el("span", { class: `chip ${kind}` }, el("span", { "aria-hidden": "true" }, SIGNS[kind]), word);
