@@ -93,7 +93,8 @@ def named(recipe: str, options: tuple[str, ...]) -> "Corpus":
     """
     from homespun.recipes.corpora import RECIPES
 
-    values = dict(option.split("=", 1) if "=" in option else (option, "") for option in options)
+    pairs = [option.partition("=") for option in options]
+    values: dict[str, str] = {name: value for name, _, value in pairs}
     if recipe.endswith(".py"):
         made = _from_file(Path(recipe))
     elif recipe in RECIPES:

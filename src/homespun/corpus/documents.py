@@ -9,7 +9,7 @@ that what stayed and what left is what was read.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from homespun.errors import RunError
+
+if TYPE_CHECKING:
+    Values = pa.Array[Any] | pa.ChunkedArray[Any]
+else:
+    Values = pa.Array | pa.ChunkedArray
 
 Batch = pa.Table
 """Rows of `SCHEMA`, in some places with the columns of `VERDICT` beside them."""
@@ -105,14 +110,14 @@ class Parted(NamedTuple):
     """Which rows stayed."""
 
 
-def documents(columns: Mapping[str, Sequence[Any] | pa.Array]) -> Batch:
+def documents(columns: Mapping[str, Sequence[Any] | Values]) -> Batch:
     """A batch with the columns of `SCHEMA`: those given, and nulls.
 
     Args:
         columns: At least ``id`` and ``text``, all of one length. ``meta`` may hold mappings, written as JSON.
     """
     count = len(columns["id"])
-    arrays: list[pa.Array] = []
+    arrays: list[Any] = []
     for field in SCHEMA:
         values = columns.get(field.name)
         if values is None:
@@ -131,7 +136,7 @@ def documents(columns: Mapping[str, Sequence[Any] | pa.Array]) -> Batch:
     return table
 
 
-def replaced(batch: Batch, name: str, values: Sequence[Any] | NDArray[Any] | pa.Array | pa.ChunkedArray) -> Batch:
+def replaced(batch: Batch, name: str, values: Sequence[Any] | NDArray[Any] | Values) -> Batch:
     """The batch with one column of `SCHEMA` changed."""
     kind = SCHEMA.field(name).type
     known = isinstance(values, pa.Array | pa.ChunkedArray)
@@ -140,7 +145,7 @@ def replaced(batch: Batch, name: str, values: Sequence[Any] | NDArray[Any] | pa.
 
 
 def judged(
-    batch: Batch, reason: Sequence[str | None] | pa.Array, evidence: Sequence[str | None] | pa.Array | None = None
+    batch: Batch, reason: Sequence[str | None] | Values, evidence: Sequence[str | None] | Values | None = None
 ) -> Batch:
     """The batch with its verdicts.
 
@@ -149,10 +154,10 @@ def judged(
         reason: For each row why it leaves; null: it stays.
         evidence: For each row that leaves what shows it.
     """
-    said = {"reason": reason, "evidence": pa.nulls(len(batch), pa.string()) if evidence is None else evidence}
+    said: dict[str, Any] = {"reason": reason, "evidence": [None] * len(batch) if evidence is None else evidence}
     for name, values in said.items():
-        array = values.cast(pa.string()) if isinstance(values, pa.Array | pa.ChunkedArray) else values
-        batch = batch.append_column(name, array if not isinstance(array, list) else pa.array(array, pa.string()))
+        known = isinstance(values, pa.Array | pa.ChunkedArray)
+        batch = batch.append_column(name, values.cast(pa.string()) if known else pa.array(values, pa.string()))
     return batch
 
 
@@ -181,4 +186,5 @@ def parted(batch: Batch, stage: str, count: int) -> Parted:
 
 def byte_lengths(batch: Batch) -> NDArray[np.int64]:
     """UTF-8 bytes of each text; 0 where there is none."""
-    return pc.fill_null(pc.binary_length(batch["text"]), 0).to_numpy().astype(np.int64)
+    lengths: Any = pc.binary_length(batch["text"])
+    return pc.fill_null(lengths, pa.scalar(0, lengths.type)).to_numpy().astype(np.int64)

@@ -4,6 +4,7 @@ Both take the same tasks, plain functions of picklable arguments that write thei
 returned. The order in which tasks end changes nothing. Nothing here schedules: `concurrent.futures` and Ray do.
 """
 
+import logging
 import multiprocessing
 import os
 import pickle
@@ -153,7 +154,7 @@ class OnRay:
                 runtime_env={"env_vars": ONE_THREAD},
                 include_dashboard=False,
                 log_to_driver=False,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
             )
         ray.data.DataContext.get_current().enable_progress_bars = False
         yield self._rows

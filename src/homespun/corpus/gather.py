@@ -63,7 +63,7 @@ def exclude(left: ShardWriter, rows: pa.Table, name: str, shard: int, places: ND
     """Writes judged rows into a shard's ledger."""
     if not len(rows):
         return
-    said = {column: rows[column] for column in ("id", "url", "source", "lang", "reason", "evidence")}
+    said: dict[str, Any] = {column: rows[column] for column in ("id", "url", "source", "lang", "reason", "evidence")}
     said |= {
         "filter": pa.array([name] * len(rows)),
         "bytes": pa.array(byte_lengths(rows)),

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from homespun.corpus.documents import byte_lengths
+from homespun.corpus.documents import Batch, byte_lengths
 from homespun.corpus.shards import batches, shard_path, write_json
 from homespun.corpus.tokenizer import files
 from homespun.corpus.tokenizer.specials import BEGIN, END, MARKERS
@@ -115,7 +115,7 @@ def pack_shard(documents: Path, settings: Pack, bin_path: Path, ends_path: Path)
     return {"documents": len(ends), "tokens": int(ends[-1]) if len(ends) else 0}
 
 
-def _portions(table: pa.Table) -> Iterator[list[str]]:
+def _portions(table: Batch) -> Iterator[list[str]]:
     """Texts, a few at a time."""
     column = table["text"]
     sizes = np.cumsum(byte_lengths(table))

@@ -74,7 +74,7 @@ def build(
         RunError: a stage failed, a worker died, or another process works on this run.
     """
     executor = executor or Local()
-    tell = progress or (lambda phase, done, total: None)
+    tell = progress or _silent
     shards = [cut for source in corpus.sources for cut in slices(source, corpus.limits)]
     if not shards:
         raise DataError("nothing to read", corpus.name, "sources with files in them")
@@ -93,6 +93,10 @@ def build(
             said = work(tasks, lambda done, total: tell("refine", done, total))
         totals = _close(corpus, shards, said, run)
     return Built(run.path, run.record.id, totals, False)
+
+
+def _silent(phase: str, done: int, total: int) -> None:
+    """Tells nobody."""
 
 
 def open_corpus(corpus: Corpus, shards: list[Slice], root: Path | str | None) -> RunFolder:

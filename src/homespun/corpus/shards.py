@@ -104,7 +104,8 @@ def _row_bytes(table: pa.Table) -> list[int]:
         return [0] * len(table)
     import pyarrow.compute as pc
 
-    return pc.fill_null(pc.binary_length(table["text"]), 0).to_pylist()
+    lengths: Any = pc.binary_length(table["text"])
+    return pc.fill_null(lengths, pa.scalar(0, lengths.type)).to_pylist()
 
 
 def batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:

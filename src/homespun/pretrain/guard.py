@@ -3,7 +3,7 @@
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 
 from homespun.errors import RunError
@@ -39,7 +39,7 @@ class Guard:
 
 
 @contextmanager
-def until(minutes: float | None) -> Iterator[tuple[Callable[[], bool], Callable[[float], None]]]:
+def until(minutes: float | None) -> Generator[tuple[Callable[[], bool], Callable[[float], None]]]:
     """Whether to stop now: on SIGUSR2, or since the time left is only enough to save.
 
     Args:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict_loader import load as read_shards
+from torch.distributed.checkpoint.state_dict_saver import save as write_shards
 
 from homespun.errors import RunError
 from homespun.pretrain.ademamix import AdEMAMix
@@ -40,7 +42,7 @@ def save(folder: Path, model: Apertus, optimiser: AdEMAMix, point: Point, here: 
     _wait(here)
     weights, moments = get_state_dict(model, optimiser)
     with _alone(here):
-        dcp.save({"model": weights, "optimiser": moments}, checkpoint_id=str(temporary), no_dist=here.world == 1)
+        write_shards({"model": weights, "optimiser": moments}, checkpoint_id=str(temporary), no_dist=here.world == 1)
     _wait(here)
     if here.first:
         (temporary / "point.json").write_text(json.dumps(point._asdict()))
@@ -68,9 +70,9 @@ def restore(place: Path, model: Apertus, optimiser: AdEMAMix, here: Here) -> Poi
         weights, moments = get_state_dict(model, optimiser)
         state: dict[str, Any] = {"model": weights, "optimiser": moments}
         with _alone(here):
-            dcp.load(state, checkpoint_id=str(place), no_dist=here.world == 1)
+            read_shards(state, checkpoint_id=str(place), no_dist=here.world == 1)
         set_state_dict(model, optimiser, model_state_dict=state["model"], optim_state_dict=state["optimiser"])
-    except (OSError, ValueError, TypeError, RuntimeError, KeyError, dcp.api.CheckpointException) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, KeyError, CheckpointException) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise RunError(
             f"cannot be read: {first}", str(place), "delete it: the run goes on from the one before"

@@ -278,4 +278,5 @@ def _mine(batch: Batch, here: Here) -> Batch:
     if len(batch.inputs) % here.world:
         text = f"a batch of {len(batch.inputs)} sequences on {here.world} processes"
         raise ConfigError(text, "stage", "a multiple of the processes")
-    return Batch(*(array[here.rank :: here.world] for array in batch)) if here.world > 1 else batch
+    mine = slice(here.rank, None, here.world)
+    return Batch(*(array[mine] for array in batch))  # pyright: ignore[reportArgumentType]

@@ -6,9 +6,9 @@ have meant to forbid.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, overload
 
 from homespun.corpus.robots.paths import paper_pattern, rfc_pattern
 from homespun.corpus.robots.rules import Rule
@@ -16,6 +16,8 @@ from homespun.corpus.robots.rules import Rule
 Dialect = Literal["paper", "rfc", "lenient"]
 MAX_BYTES = 500 * 1024
 """RFC 9309, section 2.5: at least this much of a file must be read; we read no more, but in the paper's dialect."""
+MAX_PAPER_BYTES = 2**20
+"""protego has no bound; ours keeps a hostile file from taking minutes."""
 MAX_LINE = 2083 * 8
 """Bytes of a line that google/robotstxt reads."""
 TOKEN = re.compile(r"[A-Za-z_-]+")
@@ -43,9 +45,30 @@ class Group:
 def decode(content: bytes | str, dialect: Dialect) -> str:
     """The text of a file; what is no UTF-8 is replaced, and a byte order mark dropped but in the paper's dialect."""
     if dialect == "paper":
+        content = bounded(content, MAX_PAPER_BYTES)
         return content if isinstance(content, str) else content.decode("utf-8", "replace")
     raw = content.encode("utf-8", "replace") if isinstance(content, str) else content
-    return raw.removeprefix(b"\xef\xbb\xbf")[:MAX_BYTES].decode("utf-8", "replace")
+    return bounded(raw.removeprefix(b"\xef\xbb\xbf")).decode("utf-8", "replace")
+
+
+@overload
+def bounded(content: bytes, limit: int = MAX_BYTES) -> bytes: ...
+
+
+@overload
+def bounded(content: bytes | str, limit: int = MAX_BYTES) -> bytes | str: ...
+
+
+def bounded(content: bytes | str, limit: int = MAX_BYTES) -> bytes | str:
+    """The beginning of a file, up to the end of a line: half of one could forbid more than the whole."""
+    if len(content) <= limit:
+        return content
+    kept = content[:limit]
+    if isinstance(kept, str):
+        at = max(kept.rfind("\n"), kept.rfind("\r"))
+    else:
+        at = max(kept.rfind(b"\n"), kept.rfind(b"\r"))
+    return kept[: at + 1] if at >= 0 else kept
 
 
 def groups(content: bytes | str, dialect: Dialect) -> dict[str, Group]:
@@ -55,34 +78,45 @@ def groups(content: bytes | str, dialect: Dialect) -> dict[str, Group]:
         content: The file.
         dialect: How it is read.
     """
-    read = _paper if dialect == "paper" else _rfc
-    return read(decode(content, dialect), dialect)
+    text = decode(content, dialect)
+    return _paper(text) if dialect == "paper" else _grouped(list(_lines(text)), dialect)
 
 
-def _rfc(text: str, dialect: Dialect) -> dict[str, Group]:
+def both(content: bytes | str) -> tuple[dict[str, Group], dict[str, Group]]:
+    """The same in the dialects ``rfc`` and ``lenient``, whose lines are the same, and most often the groups as well."""
+    lines = list(_lines(decode(content, "rfc")))
+    strict = _grouped(lines, "rfc")
+    alike = all(value == "*" or TOKEN.fullmatch(value) for _, name, value in lines if name in _AGENT)
+    return strict, strict if alike else _grouped(lines, "lenient")
+
+
+def _grouped(lines: Iterable[tuple[int, str, str]], dialect: Dialect) -> dict[str, Group]:
     found: dict[str, Group] = {}
     current: list[Group] = []
     ruled = False
-    for number, name, value in _lines(text):
-        if name in _AGENT:
+    for number, name, value in lines:
+        if name == "allow" or name in _DISALLOW:
+            ruled = True
+            if value and current:
+                rules = _rules(name == "allow", value, number)
+                for group in current:
+                    group.rules += rules
+        elif name in _AGENT:
             if ruled:
                 current, ruled = [], False
             for agent in _agents(value, dialect):
                 group = found.setdefault(agent, Group(agent))
                 if not any(group is other for other in current):
                     current.append(group)
-        elif name == "allow" or name in _DISALLOW:
-            ruled = True
-            for rule in _rules(name == "allow", value, number):
-                for group in current:
-                    group.rules.append(rule)
     return found
 
 
 def _lines(text: str) -> Iterator[tuple[int, str, str]]:
     """(line number, name in lower case, value) of each line that can be a rule."""
-    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
-        bare = _cut(line).partition("#")[0].strip()
+    for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
+        if len(line) * 4 >= MAX_LINE:
+            line = line.encode()[: MAX_LINE - 1].decode("utf-8", "ignore")
+        bare = line.partition("#")[0].strip()
         if not bare:
             continue
         name, colon, value = bare.partition(":")
@@ -92,10 +126,6 @@ def _lines(text: str) -> Iterator[tuple[int, str, str]]:
                 continue
             name, value = words
         yield number, name.strip().lower(), value.strip()
-
-
-def _cut(line: str) -> str:
-    return line if len(line) * 4 < MAX_LINE else line.encode()[: MAX_LINE - 1].decode("utf-8", "ignore")
 
 
 def _agents(value: str, dialect: Dialect) -> list[str]:
@@ -109,15 +139,16 @@ def _agents(value: str, dialect: Dialect) -> list[str]:
     return list(dict.fromkeys(name.lower().replace("*", "") or "*" for name in names if name))
 
 
-def _rules(allow: bool, value: str, line: int) -> Iterator[Rule]:
+def _rules(allow: bool, value: str, line: int) -> list[Rule]:
     pattern = rfc_pattern(value)
-    if pattern:
-        yield Rule(allow, pattern, line, value)
-        if allow and pattern.endswith("/index.html"):  # as google/robotstxt and protego: the folder is allowed as well
-            yield Rule(True, pattern.removesuffix("index.html") + "$", line, value)
+    if not pattern:
+        return []
+    if allow and pattern.endswith("/index.html"):  # as google/robotstxt and protego: the folder is allowed as well
+        return [Rule(allow, pattern, line, value), Rule(True, pattern.removesuffix("index.html") + "$", line, value)]
+    return [Rule(allow, pattern, line, value)]
 
 
-def _paper(text: str, _: Dialect) -> dict[str, Group]:
+def _paper(text: str) -> dict[str, Group]:
     found: dict[str, Group] = {}
     current: list[Group] = []
     before = None
@@ -138,9 +169,9 @@ def _paper(text: str, _: Dialect) -> dict[str, Group]:
                 if not any(group is other for other in current):
                     current.append(group)
         elif name == "allow" or name in _DISALLOW:
-            for rule in _paper_rules(name == "allow", value, number):
-                for group in current:
-                    group.rules.append(rule)
+            rules = _paper_rules(name == "allow", value, number)
+            for group in current:
+                group.rules += rules
     return found
 
 
@@ -150,15 +181,15 @@ def _paper_agents(value: str) -> list[str]:
     return [name for name in (agent, bare if bare != agent else "") if name]
 
 
-def _paper_rules(allow: bool, value: str, line: int) -> Iterator[Rule]:
-    """A pattern with ``$`` counts twice, the second time with the sign as itself."""
-    if "$" in value:
-        yield from _paper_rules(allow, value.replace("$", "%24"), line)
+def _paper_rules(allow: bool, value: str, line: int) -> list[Rule]:
+    """A pattern with ``$`` counts twice, the first time with the sign as itself."""
+    found = _paper_rules(allow, value.replace("$", "%24"), line) if "$" in value else []
     pattern = paper_pattern(value)
     if pattern:
-        yield Rule(allow, pattern, line, value)
+        found.append(Rule(allow, pattern, line, value))
         if allow and pattern.endswith("/index.html"):
-            yield Rule(True, pattern.removesuffix("index.html") + "$", line, value)
+            found.append(Rule(True, pattern.removesuffix("index.html") + "$", line, value))
+    return found
 
 
 def _directive(line: str) -> tuple[str, str] | None:

@@ -15,6 +15,8 @@ _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _OUTSIDE = re.compile(r"[^\x21-\x7e]")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _PAPER_QUOTED = re.compile(r"/(?!/)[A-Za-z0-9_.~/=-]*\Z")
+_PAPER_PATTERN = re.compile(r"[A-Za-z0-9_.~/=*-]*\$?\Z")
+_IGNORED = {kept: frozenset(f"{ord(char):02X}" for char in kept) for kept in ("/%", "/%*")}
 _URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:)?//[^/?#]*")
 
 
@@ -46,14 +48,16 @@ def paper_path(url: str) -> str:
     path = path_of(url)
     if _PAPER_QUOTED.match(path):
         return path
-    parts = urlsplit(url.partition("#")[0])
-    path = f"{parts.path}?{parts.query}" if "?" in url.partition("#")[0] else parts.path
+    parts = urlsplit(f"//host{path}")  # it drops tabs and line breaks, and whatever the host is, it is none of ours
+    path = f"{parts.path}?{parts.query}" if "?" in path else parts.path
     path = _requoted(path, "/%", "/%=")
     return path if path.startswith("/") else f"/{path}"
 
 
 def paper_pattern(pattern: str) -> str:
     """A pattern as protego compares it."""
+    if _PAPER_PATTERN.match(pattern):
+        return pattern
     if pattern.startswith(("https://", "http://")):
         pattern = f"/{pattern}"
     body, anchor = (pattern[:-1], "$") if pattern.endswith("$") else (pattern, "")
@@ -72,7 +76,7 @@ def _one_escape(found: re.Match[str]) -> str:
 
 def _requoted(text: str, kept: str, safe: str) -> str:
     """Escapes are decoded except those of ``kept``; then everything is encoded except ``safe``."""
-    ignored = {f"{ord(char):02X}" for char in kept}
+    ignored = _IGNORED[kept]
 
     def hidden(found: re.Match[str]) -> str:
         code = (found[1] or "").upper()

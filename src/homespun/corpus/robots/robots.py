@@ -6,11 +6,11 @@ also what a group with a list of names, a version or a part of a name would refu
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from homespun.corpus.robots.parse import MAX_BYTES, TOKEN, Dialect, Group, groups
+from homespun.corpus.robots.parse import TOKEN, Dialect, Group, bounded, groups
 from homespun.corpus.robots.paths import paper_path, path_of, rfc_path
 from homespun.corpus.robots.rules import Rules
 
@@ -36,6 +36,8 @@ AGENTS = (
 """User agents of Apertus (swiss-ai/pretrain-data); the paper's appendix B prints the list without FacebookBot."""
 PARSED = 8192
 """Files that are kept read; as many as the released code keeps."""
+_LONG = 64
+"""Names above that are not worth remembering."""
 
 
 class Verdict(NamedTuple):
@@ -58,11 +60,14 @@ class RobotsFile:
     Args:
         content: The file; bytes as they came, or text.
         dialect: How it is read.
+        read: Its groups, where they are known.
     """
 
-    def __init__(self, content: bytes | str, dialect: Dialect) -> None:
+    def __init__(self, content: bytes | str, dialect: Dialect, read: Mapping[str, Group] | None = None) -> None:
         self.dialect = dialect
-        self._groups = {name: _Named(name, Rules(group.rules)) for name, group in groups(content, dialect).items()}
+        self._groups = {
+            name: _Named(name, Rules(group.rules)) for name, group in (read or groups(content, dialect)).items()
+        }
         self._chosen: dict[str, tuple[_Named, ...]] = {}
 
     def groups_for(self, agent: str) -> tuple[_Named, ...]:
@@ -70,6 +75,27 @@ class RobotsFile:
         if agent not in self._chosen:
             self._chosen[agent] = tuple(self._choose(agent))
         return self._chosen[agent]
+
+    def obeyed(self, agents: tuple[str, ...]) -> list[tuple[Rules, int]]:
+        """Each group's rules with the agents that obey it, as bits; as `groups_for` says them one by one."""
+        masks = dict.fromkeys(self._groups, 0)
+        if self.dialect == "paper":
+            best = [(0, "")] * len(agents)
+            for name in self._groups:
+                for at, score in (_scores if len(name) <= _LONG else _scores.__wrapped__)(name, agents):
+                    if score > best[at][0]:
+                        best[at] = score, name
+            for at, (score, name) in enumerate(best):
+                if score:
+                    masks[name] |= 1 << at
+        else:
+            own = 0
+            for name in self._groups:
+                masks[name] = (_meant if len(name) <= _LONG else _meant.__wrapped__)(name, agents, self.dialect)
+                own |= masks[name]
+            if "*" in masks:
+                masks["*"] |= ~own & ((1 << len(agents)) - 1)
+        return [(self._groups[name].rules, mask) for name, mask in masks.items() if mask]
 
     def verdict(self, url: str, agent: str) -> Verdict:
         """Whether ``agent`` may take ``url``."""
@@ -125,6 +151,26 @@ def _may_mean(name: str, token: str, agent: str) -> bool:
 
 
 @lru_cache(PARSED)
+def _scores(name: str, agents: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    """Places of the agents that a group's name is meant for in the paper's dialect, each with its score."""
+    scores = ((at, _paper_score(name, agent)) for at, agent in enumerate(agents))
+    return tuple((at, score) for at, score in scores if score)
+
+
+@lru_cache(PARSED)
+def _meant(name: str, agents: tuple[str, ...], dialect: Dialect) -> int:
+    """The agents that a group's name is meant for in the other dialects, as bits."""
+    mask = 0
+    for at, agent in enumerate(agents):
+        found = TOKEN.match(agent)
+        token = found[0].lower() if found else agent.strip().lower()
+        same = name == token and bool(token)
+        if same if dialect == "rfc" else _may_mean(name, token, agent.strip().lower()):
+            mask |= 1 << at
+    return mask
+
+
+@lru_cache(PARSED)
 def robots_file(content: bytes | str, dialect: Dialect) -> RobotsFile:
     """A file, read once for as long as it is remembered."""
     return RobotsFile(content, dialect)
@@ -144,7 +190,7 @@ def verdict(content: bytes | str | None, url: str, agent: str, mode: Mode = "len
     dialects: Sequence[Dialect] = ("rfc", "paper", "lenient") if mode == "lenient" else (mode,)
     kept: Verdict | None = None
     for dialect in dialects:
-        said = robots_file(content if mode == "paper" else content[:MAX_BYTES], dialect).verdict(url, agent)
+        said = robots_file(content if mode == "paper" else bounded(content), dialect).verdict(url, agent)
         if not said.allowed:
             return said if mode != "lenient" else said._replace(reason=f"{said.reason}, read as {dialect}")
         kept = kept or said

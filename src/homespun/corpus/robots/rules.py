@@ -4,7 +4,7 @@ A hostile file may hold tens of thousands of rules, so that plain prefixes are l
 patterns with ``*`` or ``$`` are tried one by one; no pattern is ever a regular expression, so none can blow up.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
@@ -30,29 +30,45 @@ class Rules:
     """Rules in the order in which they win: longest first, Allow before Disallow."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        self._rules = sorted(rules, key=lambda rule: (-len(rule.pattern), not rule.allow))
-        self._plain: dict[str, Rule] = {}
-        self._special: list[Rule] = []
+        self._given = tuple(rules)
+
+    @cached_property
+    def _rules(self) -> list[Rule]:
+        return sorted(self._given, key=lambda rule: (-len(rule.pattern), not rule.allow))
+
+    @cached_property
+    def _sorted(self) -> tuple[dict[str, Rule], list[Rule], list[int]]:
+        """Plain prefixes, patterns that must be tried, and lengths of the former from long to short."""
+        plain: dict[str, Rule] = {}
+        special: list[Rule] = []
         for rule in self._rules:
             if "*" in rule.pattern or rule.pattern.endswith("$"):
-                self._special.append(rule)
+                special.append(rule)
             else:
-                self._plain.setdefault(rule.pattern, rule)
-        self._lengths = sorted({len(pattern) for pattern in self._plain}, reverse=True)
+                plain.setdefault(rule.pattern, rule)
+        return plain, special, sorted({len(pattern) for pattern in plain}, reverse=True)
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(self._given)
+
+    @cached_property
+    def said(self) -> tuple[tuple[bool, str], ...]:
+        """What decides, in the order of the file: equal for sets of rules that decide alike."""
+        return tuple([(allow, pattern) for allow, pattern, _, _ in self._given])
 
     def __len__(self) -> int:
-        return len(self._rules)
+        return len(self._given)
 
     @cached_property
     def never(self) -> bool:
         """Whether no path can be refused by these rules."""
-        return all(rule.allow for rule in self._rules)
+        return all(rule.allow for rule in self._given)
 
     @cached_property
     def always(self) -> Rule | None:
         """The rule that refuses every path, if there is one and nothing is allowed."""
-        whole = [rule for rule in self._rules if not rule.allow and rule.pattern in ("/", "/*", "*")]
-        return whole[0] if whole and not any(rule.allow for rule in self._rules) else None
+        whole = [rule for rule in self._given if not rule.allow and rule.pattern in ("/", "/*", "*")]
+        return whole[0] if whole and not any(rule.allow for rule in self._given) else None
 
     def first(self, path: str) -> Rule | None:
         """The rule that decides on a path, or None.
@@ -60,12 +76,13 @@ class Rules:
         Args:
             path: In the rules' spelling, beginning with ``/``.
         """
+        plain, special, lengths = self._sorted
         best = None
-        for length in self._lengths:
-            best = self._plain.get(path[:length]) if length <= len(path) else None
+        for length in lengths:
+            best = plain.get(path[:length]) if length <= len(path) else None
             if best is not None:
                 break
-        for rule in self._special:
+        for rule in special:
             if best is not None and (len(rule.pattern), rule.allow) <= (len(best.pattern), best.allow):
                 break
             if matches(rule.pattern, path):
