@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from sklearn.decomposition import TruncatedSVD
 
 from homespun.errors import DataError
-from homespun.router.arrays import DAMAGE, read_arrays
 from homespun.models.embedding import embed
+from homespun.router.arrays import DAMAGE, read_arrays
 from homespun.router.scalars import SCALARS, clip, scalars_of
 from homespun.router.terms import Terms
 

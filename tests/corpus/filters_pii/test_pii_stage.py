@@ -74,5 +74,5 @@ def test_a_stage_is_a_value() -> None:
 
 
 def test_an_unknown_kind_is_said() -> None:
-    with pytest.raises(ConfigError, match="phone.*email, ip"):
+    with pytest.raises(ConfigError, match=r"phone.*email, ip"):
         Pii(kinds=("phone",))  # pyright: ignore

@@ -77,7 +77,7 @@ def test_only_markers_are_read_from_text(tokenizer: Path, text: str) -> None:
         assert inner.count(marker) == text.count(marker)
 
 
-def test_anothers_tokenizer_is_made_safe(tokenizer: Path, tmp_path: Path) -> None:
+def test_a_foreign_tokenizer_is_made_safe(tokenizer: Path, tmp_path: Path) -> None:
     said = json.loads((tokenizer / "tokenizer.json").read_text())
     for token in said["added_tokens"]:  # the very opposite of ours
         token["special"] = token["content"] in MARKERS

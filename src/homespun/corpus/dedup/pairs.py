@@ -7,6 +7,7 @@ anything is put in order.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -52,7 +53,7 @@ def pairs(signatures: Sequence[Path], key: str, settings: Dedup) -> pa.Table:
     found = [_part(signatures, key, settings, part, parts) for part in range(parts)]
     first, second = (np.concatenate([part[side] for part in found]) for side in (0, 1))
     order = np.lexsort((second, first))
-    return pa.table([first[order], second[order]], schema=PAIRS)
+    return pa.table([pa.array(first[order]), pa.array(second[order])], schema=PAIRS)
 
 
 def _part(signatures: Sequence[Path], key: str, settings: Dedup, part: int, parts: int) -> tuple[U64, U64]:
@@ -121,12 +122,11 @@ def _read(signatures: Sequence[Path], key: str, part: int, parts: int) -> tuple[
     return words, documents
 
 
-def _numbers(column: pa.Array) -> list[U64]:
+def _numbers(column: Any) -> list[U64]:
     """A column without nulls as one or two numbers a row."""
     if pa.types.is_uint64(column.type):
         return [column.to_numpy()]
-    flat = np.frombuffer(column.buffers()[1] or b"", np.uint64)
-    both = flat[2 * column.offset : 2 * (column.offset + len(column))].reshape(-1, 2)
+    both = _fixed(column, 2, np.uint64)
     return [both[:, 0], both[:, 1]]
 
 
@@ -140,9 +140,14 @@ def _signatures(signatures: Sequence[Path], documents: U64, settings: Dedup) -> 
         at = np.minimum(np.searchsorted(known, here), max(len(known) - 1, 0))
         wanted = known[at] == here if len(known) else np.zeros(len(here), np.bool_)
         rows = table["signature"].filter(pa.array(wanted)).combine_chunks()
-        flat = np.frombuffer(rows.buffers()[1] or b"", np.uint32).reshape(-1, settings.hashes)
-        out[order[at[wanted]]] = flat[rows.offset : rows.offset + len(rows)]
+        out[order[at[wanted]]] = _fixed(rows, settings.hashes, np.uint32)
     return out
+
+
+def _fixed(column: Any, width: int, kind: Any) -> NDArray[Any]:
+    """Binary values of one size, without nulls, as rows of numbers."""
+    flat = np.frombuffer(column.buffers()[1] or b"", np.dtype(kind).newbyteorder("<")).reshape(-1, width)
+    return flat[column.offset : column.offset + len(column)]
 
 
 def _tables(signatures: Sequence[Path], columns: list[str]) -> Iterator[pa.Table]:

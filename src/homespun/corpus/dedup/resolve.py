@@ -50,7 +50,8 @@ def resolve(pairs: Mapping[str, Path], settings: Dedup) -> pa.Table:
     stars, size = np.unique(keeper, return_counts=True)
     copies = size[np.searchsorted(stars, keeper)] + 1
     kind = np.where(np.isin(document, exact), "exact", "near")
-    return pa.table([document, keeper, pa.array(kind, pa.string()), copies.astype(np.int32)], schema=LEAVING)
+    columns = [pa.array(document), pa.array(keeper), pa.array(kind, pa.string()), pa.array(copies.astype(np.int32))]
+    return pa.table(columns, schema=LEAVING)
 
 
 def _joined(left: U64, right: U64) -> tuple[U64, U64]:

@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -50,7 +51,7 @@ def sign(batch: Batch, settings: Dedup) -> pa.Table:
         raise DataError(
             f"a text is not UTF-8 ({error.reason})", "column text", "reading it by homespun corpus"
         ) from error
-    columns: dict[str, pa.Array] = {}
+    columns: dict[str, Any] = {}
     if settings.exact:
         columns["exact"] = pa.array([None if text is None else digest(text) for text in texts], DIGEST)
     if settings.minhash:
@@ -81,7 +82,7 @@ def _salt(batch: Batch, settings: Dedup) -> U64:
     return np.array(numbers, np.uint64)[coded.indices.to_numpy(zero_copy_only=False)]
 
 
-def _minhash(texts: Sequence[str], salt: U64, settings: Dedup) -> dict[str, pa.Array]:
+def _minhash(texts: Sequence[str], salt: U64, settings: Dedup) -> dict[str, Any]:
     """Columns of bands, and of signatures if asked for."""
     count = len(texts)
     minima = np.zeros((settings.hashes, count), np.uint32)

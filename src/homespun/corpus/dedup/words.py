@@ -29,7 +29,7 @@ _SPACELESS = (
     (0x1000, 0x109F),  # Burmese
     (0x1780, 0x17FF),  # Khmer
     (0x1950, 0x19DF),  # Tai Le, New Tai Lue
-    (0x1A20, 0x1AAF),  # Tai Tham
+    (0x1A20, 0x1AAF),  # Tai Tham  # spellchecker:disable-line
     (0x3005, 0x3007),
     (0x3040, 0x30FF),  # Kana
     (0x31F0, 0x31FF),

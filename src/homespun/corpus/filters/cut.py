@@ -118,7 +118,7 @@ class _Cutting:
     def _judge(self, batch: Batch) -> Batch:
         cut, known = self.cut, dict(self.thresholds)
         langs = [lang or UNKNOWN for lang in batch["lang"].to_pylist()]
-        score = pc.fill_null(batch[cut.column], float("nan")).to_numpy().astype(np.float64)
+        score = batch[cut.column].to_numpy().astype(np.float64)  # no score is NaN
         bound = np.array([known.get(lang, np.nan) for lang in langs], dtype=np.float64)
         compared = ~(np.isnan(score) | np.isnan(bound))
         fails = score < bound if cut.keep == "highest" else score >= bound

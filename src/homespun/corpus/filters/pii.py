@@ -84,7 +84,7 @@ class Pii:
         return batch
 
 
-def _with(column: pa.ChunkedArray[Any], rows: Sequence[int], texts: Sequence[str]) -> pa.ChunkedArray[Any]:
+def _with(column: "pa.ChunkedArray[Any]", rows: Sequence[int], texts: Sequence[str]) -> "pa.ChunkedArray[Any]":
     """The column with some of its texts changed."""
     mask = np.zeros(len(column), dtype=np.bool_)
     mask[list(rows)] = True

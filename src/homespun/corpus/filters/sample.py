@@ -53,7 +53,8 @@ class Sample:
 
     def _judge(self, batch: Batch) -> Batch:
         by_lang, by_source = dict(self.languages), dict(self.sources)
-        pairs = list(zip(batch["lang"].to_pylist(), batch["source"].to_pylist(), strict=True))
+        langs, sources, ids = ([name or "" for name in batch[c].to_pylist()] for c in ("lang", "source", "id"))
+        pairs = list(zip(langs, sources, strict=True))
         named = [((lang or UNKNOWN) in by_lang, source in by_source) for lang, source in pairs]
         shares = np.array(
             [
@@ -62,7 +63,7 @@ class Sample:
             ],
             dtype=np.float64,
         )
-        out = chances(batch["id"].to_pylist(), self.name, self.seed) >= shares
+        out = chances(ids, self.name, self.seed) >= shares
         reason = ["sampled_out" if gone else None for gone in out.tolist()]
         evidence = [f"{share:.6g} stay" if gone else None for gone, share in zip(out.tolist(), shares, strict=True)]
         return judged(batch, reason, evidence)

@@ -50,7 +50,7 @@ class _Scored:
                 if score is not None and texts[at]:
                     rows.setdefault(id(score), (score, []))[1].append(at)
             for score, places in rows.values():
-                found[places] = score([texts[at] for at in places])
+                found[places] = score([texts[at] or "" for at in places])
             return replaced(batch, column, pa.array(found, pa.float32(), mask=np.isnan(found)))
 
         return judge

@@ -7,8 +7,9 @@ to the byte before the broken one.
 import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
+from io import IOBase
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from typing import BinaryIO, Literal, Protocol, cast
 
 from homespun.corpus.read.settings import Limits
 
@@ -173,7 +174,7 @@ class Unzstd:
 
         self._file = file
         self._growth = Growth(limits)
-        self._stream = pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
+        self._stream = pa.CompressedInputStream(pa.PythonFile(cast("IOBase", file), "r"), "zstd")
 
     def read(self, size: int, /) -> bytes:
         """See `Stream`."""

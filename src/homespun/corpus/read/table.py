@@ -140,13 +140,13 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, BrokenError) else value
 
 
-def _texts(column: pa.Array, limits: Limits) -> list[str | BrokenError | None]:
+def _texts(column: Any, limits: Limits) -> list[str | BrokenError | None]:
     """Each row's text; what is too long is never made, what is no UTF-8 says where."""
     if isinstance(column, pa.DictionaryArray):
         column = column.dictionary_decode()
     binary = pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary()
     column = column.cast(binary)
-    lengths = pc.fill_null(pc.binary_length(column), 0).to_pylist()
+    lengths = [length or 0 for length in pc.binary_length(column).to_pylist()]
     return [
         _decoded(value.as_py()) if length <= limits.document_bytes else BrokenError("too_long", f"{length} bytes")
         for value, length in zip(column, lengths, strict=True)
@@ -160,7 +160,7 @@ def _decoded(data: bytes | None) -> str | BrokenError | None:
         return BrokenError("not_utf8", f"byte {error.start} of the text")
 
 
-def _values(column: pa.Array) -> list[Any]:
+def _values(column: Any) -> list[Any]:
     """Each row's value; null where Python has none for it."""
     try:
         return column.to_pylist()

@@ -64,10 +64,8 @@ def bounded(content: bytes | str, limit: int = MAX_BYTES) -> bytes | str:
     if len(content) <= limit:
         return content
     kept = content[:limit]
-    if isinstance(kept, str):
-        at = max(kept.rfind("\n"), kept.rfind("\r"))
-    else:
-        at = max(kept.rfind(b"\n"), kept.rfind(b"\r"))
+    text = kept if isinstance(kept, str) else kept.decode("latin-1")  # a byte a character, so that places are the same
+    at = max(text.rfind("\n"), text.rfind("\r"))
     return kept[: at + 1] if at >= 0 else kept
 
 
