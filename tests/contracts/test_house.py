@@ -90,7 +90,8 @@ def test_repository_names_no_machine_and_no_registry_host() -> None:
 def test_every_shipped_folder_has_a_notice_and_right_checksums() -> None:
     from homespun import data
 
-    folders = {path.parent.name for path in tracked("src/homespun/data/*/*")}
+    root = ROOT / "src/homespun/data"
+    folders = {path.relative_to(root).parts[0] for path in tracked("src/homespun/data/*/*")}
     assert folders == {path.parent.name for path in tracked("src/homespun/data/*/SOURCE.md")}
     checked = data.verify()
     assert sum(checked.values()) > 15

@@ -18,13 +18,16 @@ SCRIPT = """
 import contextlib, sys
 from dataclasses import replace
 from pathlib import Path
-from homespun.recipes import battles, loop, page
+from homespun.recipes import battles, corpora, loop, page
 folder, root = Path(sys.argv[1]), Path(sys.argv[2])
 tables = {name: folder / f"{name[0]}.parquet" for name in ("problems", "greedy", "variations")}
 fights = battles.Battles(num_battles=80, shown=())
-config = replace(loop.recorded(), **tables, battles=fights)
+tiny = corpora.tiny()
+corpus = replace(tiny, sources=tiny.sources[-2:])
+config = replace(loop.recorded(), **tables, battles=fights, corpus=corpus)
 watch = lambda name: contextlib.nullcontext(lambda done, total: print(name, done, flush=True))
-print("made", loop.make(config, watch=watch, write=page.write, root=root)[1])
+if __name__ == "__main__":
+    print("made", loop.make(config, watch=watch, write=page.write, root=root)[1])
 """
 
 
@@ -43,7 +46,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(small: Path, root: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-W", "ignore", "-c", SCRIPT, str(small), str(root)]
+    (small / "turn.py").write_text(SCRIPT)
+    command = [sys.executable, "-W", "ignore", str(small / "turn.py"), str(small), str(root)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
