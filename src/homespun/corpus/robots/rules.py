@@ -1,12 +1,15 @@
 """One group's rules: the longest pattern that matches a path decides, and Allow wins a tie (RFC 9309, section 2.2.2).
 
-A hostile file may hold tens of thousands of rules, so that plain prefixes are looked up by their length and only
-patterns with ``*`` or ``$`` are tried one by one; no pattern is ever a regular expression, so none can blow up.
+A hostile file may hold tens of thousands of rules, so that plain prefixes are looked up by their beginning and length,
+and only patterns with ``*`` or ``$`` are tried one by one; no pattern is ever a regular expression, so none can blow up.
 """
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
+
+_KEY = 5
+"""Letters by which prefixes are looked up first: most paths share them with few of a long list, or none."""
 
 
 class Rule(NamedTuple):
@@ -26,6 +29,19 @@ class Rule(NamedTuple):
         return f"line {self.line}: {'Allow' if self.allow else 'Disallow'}: {self.written}"
 
 
+class _Index(NamedTuple):
+    """A group's rules as they are looked up."""
+
+    plain: dict[str, Rule]
+    """Prefixes."""
+    near: dict[str, list[int]]
+    """Lengths of the prefixes that begin with these letters, from long to short."""
+    short: list[int]
+    """Lengths of those that are shorter than `_KEY`."""
+    special: list[tuple[str, Rule]]
+    """What must be tried, with what it begins with."""
+
+
 class Rules:
     """Rules in the order in which they win: longest first, Allow before Disallow."""
 
@@ -37,16 +53,21 @@ class Rules:
         return sorted(self._given, key=lambda rule: (-len(rule.pattern), not rule.allow))
 
     @cached_property
-    def _sorted(self) -> tuple[dict[str, Rule], list[Rule], list[int]]:
-        """Plain prefixes, patterns that must be tried, and lengths of the former from long to short."""
+    def _sorted(self) -> "_Index":
+        """What is looked up, made at the first path."""
         plain: dict[str, Rule] = {}
-        special: list[Rule] = []
+        special: list[tuple[str, Rule]] = []
         for rule in self._rules:
             if "*" in rule.pattern or rule.pattern.endswith("$"):
-                special.append(rule)
+                special.append((rule.pattern.removesuffix("$").split("*", 1)[0], rule))
             else:
                 plain.setdefault(rule.pattern, rule)
-        return plain, special, sorted({len(pattern) for pattern in plain}, reverse=True)
+        near: dict[str, set[int]] = {}
+        for pattern in plain:
+            near.setdefault(pattern[:_KEY], set()).add(len(pattern))
+        lengths = {key: sorted(found, reverse=True) for key, found in near.items() if len(key) == _KEY}
+        short = sorted({len(key) for key in near if len(key) < _KEY}, reverse=True)
+        return _Index(plain, lengths, short, special)
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self._given)
@@ -76,16 +97,19 @@ class Rules:
         Args:
             path: In the rules' spelling, beginning with ``/``.
         """
-        plain, special, lengths = self._sorted
+        plain, near, short, special = self._sorted
         best = None
-        for length in lengths:
-            best = plain.get(path[:length]) if length <= len(path) else None
-            if best is not None:
+        for length in near.get(path[:_KEY], ()):
+            if (best := plain.get(path[:length])) is not None:
                 break
-        for rule in special:
+        else:
+            for length in short:
+                if (best := plain.get(path[:length])) is not None:
+                    break
+        for head, rule in special:
             if best is not None and (len(rule.pattern), rule.allow) <= (len(best.pattern), best.allow):
                 break
-            if matches(rule.pattern, path):
+            if path.startswith(head) and matches(rule.pattern, path):
                 return rule
         return best
 
