@@ -1,7 +1,7 @@
 """One group's rules: the longest pattern that matches a path decides, and Allow wins a tie (RFC 9309, section 2.2.2).
 
 A hostile file may hold tens of thousands of rules, so that plain prefixes are looked up by their beginning and length,
-and only patterns with ``*`` or ``$`` are tried one by one; no pattern is ever a regular expression, so none can blow up.
+and only patterns with ``*`` or ``$`` are tried one by one; no pattern is ever a regular expression, so none blows up.
 """
 
 from collections.abc import Iterable, Iterator
