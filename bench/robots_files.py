@@ -1,6 +1,6 @@
 """How fast robots files are decided, URL by URL: whole batches beside protego, the parser of the paper.
 
-    python bench/robots.py [--hosts N] [--urls M] [--batch B] [--repeats R] [--peer P]
+    python bench/robots_files.py [--hosts N] [--urls M] [--batch B] [--repeats R] [--peer P]
 
 Makes N hosts and M URLs from a seed: hosts without a file, files that allow everything, that refuse named crawlers,
 WordPress's own with and without additions, shops, long lists; URLs as blogs, news and shops have them, a few hosts with
