@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from homespun.router.embedding import embed, remember
 from numpy.typing import NDArray
 
 from homespun.data import path
+from homespun.models.embedding import embed, remember
 from homespun.router.features import FeatureConfig
 from homespun.router.frontier import apgr, cpt
 from homespun.router.intervals import bootstrap
