@@ -36,10 +36,12 @@ async def up(guest):
 
 
 async def kept(folder: Path, session: str):
-    """Waits until the run that nobody has been shown is on disk."""
+    """Waits until the run that nobody has been shown is on disk, and with it what was found: each is written by itself."""
     with closing(sqlite3.connect(f"file:{folder}/room.db?mode=ro", uri=True)) as database:
         async with asyncio.timeout(20):
-            while not database.execute("select 1 from arena_runs where session = ?", (session,)).fetchone():
+            run = "select 1 from arena_runs where session = ?"
+            event = "select 1 from arena_events where session = ? and kind = 'found'"
+            while not all(database.execute(asked, (session,)).fetchone() for asked in (run, event)):
                 await asyncio.sleep(0.05)
 
 
