@@ -36,7 +36,7 @@ async def up(guest):
 
 
 async def kept(folder: Path, session: str):
-    """Waits until the run that nobody has been shown is on disk, and with it what was found: each is written by itself."""
+    """Waits until the run that nobody has been shown is on disk, and what was found: each is written by itself."""
     with closing(sqlite3.connect(f"file:{folder}/room.db?mode=ro", uri=True)) as database:
         async with asyncio.timeout(20):
             run = "select 1 from arena_runs where session = ?"
