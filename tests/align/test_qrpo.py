@@ -4,13 +4,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch")
-
-from homespun.align.qrpo import LARGEST, QRPO, log_z, loss, quantile_rewards  # noqa: E402
-from homespun.errors import ConfigError  # noqa: E402
+from homespun.align.qrpo import LARGEST, QRPO, log_z, loss, quantile_rewards
+from homespun.errors import ConfigError
 
 
 def test_quantiles_by_hand() -> None:

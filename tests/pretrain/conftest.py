@@ -27,7 +27,6 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def training(tokens: Path) -> Any:
     """Forty steps of two stages, the second with a longer context and a larger batch."""
-    pytest.importorskip("torch")
     from homespun.pretrain.goldfish import Goldfish
     from homespun.pretrain.model import Config
     from homespun.pretrain.schedule import Schedule

@@ -3,10 +3,9 @@
 import math
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from homespun.pretrain.ademamix import AdEMAMix, alpha_at, beta3_at  # noqa: E402
+from homespun.pretrain.ademamix import AdEMAMix, alpha_at, beta3_at
 
 
 def walk(optimiser_of: object, steps: int = 30) -> list[float]:

